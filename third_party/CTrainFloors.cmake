@@ -1,0 +1,33 @@
+# How a floor, an executable and a test suite are declared. Floors are object libraries, so that a file which only
+# registers something (an op, a mode, a hook) is linked without being named anywhere.
+
+add_library(ctrain_options INTERFACE)
+target_compile_options(ctrain_options INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Werror
+                                                -march=${CTRAIN_ARCH})
+target_include_directories(ctrain_options INTERFACE ${PROJECT_SOURCE_DIR})
+target_link_libraries(ctrain_options INTERFACE Threads::Threads)
+if(CTRAIN_SANITIZE)
+  target_compile_options(ctrain_options INTERFACE -fsanitize=${CTRAIN_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(ctrain_options INTERFACE -fsanitize=${CTRAIN_SANITIZE})
+endif()
+
+set(CTRAIN_FLOORS "" CACHE INTERNAL "")
+
+# ctrain_floor(<folder> BELOW <floors> LIBRARIES <targets>)
+function(ctrain_floor folder)
+  cmake_parse_arguments(FLOOR "" "" "BELOW;LIBRARIES" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.cpp)
+  add_library(ctrain_${folder} OBJECT ${sources})
+  target_link_libraries(ctrain_${folder} PUBLIC ctrain_options ${FLOOR_LIBRARIES})
+  foreach(below ${FLOOR_BELOW})
+    target_link_libraries(ctrain_${folder} PUBLIC ctrain_${below})
+  endforeach()
+  set(CTRAIN_FLOORS ${CTRAIN_FLOORS} ctrain_${folder} CACHE INTERNAL "")
+endfunction()
+
+function(ctrain_executable name folder)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.cpp)
+  add_executable(${name} ${sources})
+  target_link_libraries(${name} PRIVATE ${CTRAIN_FLOORS} CLI11::CLI11)
+  target_compile_definitions(${name} PRIVATE CTRAIN_VERSION="${PROJECT_VERSION}" CTRAIN_CUDA_VERSION="${CTRAIN_CUDA_VERSION}")
+endfunction()
