@@ -40,6 +40,7 @@ Gradients backward(Graph& graph, Value* root, Value* seed) {
   };
 
   require(root->producer != nullptr, "backward: the root is not computed");
+  graph.mark_backward();
   if (seed != nullptr) contribute(root, seed);
   std::vector<Node*> forward;
   for (Node& node : graph.nodes()) forward.push_back(&node);

@@ -21,7 +21,9 @@ Value* add(const std::vector<Value*>& terms) {
 
 Value* bias(Value* x, Value* b) { return x->graph->apply_one("bias", {x, b}); }
 
-Value* activation(Value* x, const std::string& kind) { return x->graph->apply_one("activation", {x}, {{"kind", kind}}); }
+Value* activation(Value* x, const std::string& kind) {
+  return x->graph->apply_one("activation", {x}, {{"kind", kind}});
+}
 
 Value* sum_to(Value* x, const Names& dims) {
   return x->dims == dims ? x : x->graph->apply_one("sum", {x}, {{"output", dims.text()}});
@@ -63,9 +65,10 @@ Value* cross_entropy(Value* logits, Value* labels, Value* count, double smoothin
   Value* target = graph.apply_one("class_target", {logits, labels}, attributes);
   Value* nll = graph.apply_one("class_nll", {max, sum_exp, target, labels});
   Value* loss = graph.apply_one("divide", {sum_to(nll, {}), count});
-  loss->producer->fused_gradients.push_back({logits, [=, &graph] {
-    return graph.apply_one("cross_entropy_grad", {logits, max, sum_exp, labels, count}, attributes);
-  }});
+  loss->producer->fused_gradients.push_back(
+      {logits, [=, &graph] {
+         return graph.apply_one("cross_entropy_grad", {logits, max, sum_exp, labels, count}, attributes);
+       }});
   return loss;
 }
 
@@ -75,7 +78,9 @@ Value* mean_squared_error(Value* x, Value* y, Value* labels, Value* count) {
   Value* error = graph.apply_one("squared_error", {x, y, labels}, attributes);
   Value* loss = graph.apply_one("divide", {sum_to(error, {}), count});
   loss->producer->fused_gradients.push_back(
-      {x, [=, &graph] { return graph.apply_one("squared_error_grad", {x, y, labels, count}, attributes); }});
+      {x, [=, &graph] {
+         return graph.apply_one("squared_error_grad", {x, y, labels, count}, attributes);
+       }});
   return loss;
 }
 

@@ -9,7 +9,8 @@ namespace {
 template <typename T>
 const T& attribute(const std::map<std::string, Attributes::Attribute>& items, const std::string& key) {
   const auto it = items.find(key);
-  require(it != items.end() && std::holds_alternative<T>(it->second), "attribute '{}' is missing or of another type", key);
+  require(it != items.end() && std::holds_alternative<T>(it->second), "attribute '{}' is missing or of another type",
+          key);
   return std::get<T>(it->second);
 }
 
@@ -78,9 +79,11 @@ std::string Graph::unique_name(const std::string& what) {
   return uses == 0 ? name : name + "_" + std::to_string(uses);
 }
 
-std::vector<Value*> Graph::apply(const std::string& op, const std::vector<Value*>& inputs, const Attributes& attributes) {
+std::vector<Value*> Graph::apply(const std::string& op, const std::vector<Value*>& inputs,
+                                 const Attributes& attributes) {
   const auto& definition = Registry<OpDefinition>::instance().get(op);
-  for (const Value* value : inputs) require(value != nullptr && value->graph == this, "{}: an operand of another graph", op);
+  for (const Value* value : inputs)
+    require(value != nullptr && value->graph == this, "{}: an operand of another graph", op);
   Node& node = nodes_.emplace_back();
   node.op = &definition;
   node.inputs = inputs;

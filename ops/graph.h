@@ -44,12 +44,13 @@ enum class ParameterRole {
 struct Initializer {
   enum class Kind { constant, uniform, normal, truncated_normal };
   Kind kind = Kind::constant;
-  double value = 0;  // constant: the value; uniform: the bound; normal, truncated normal (at two deviations): the deviation
+  double value =
+      0;  // constant: the value; uniform: the bound; normal, truncated normal (at two deviations): the deviation
 };
 
 // What a checkpoint shows of a parameter: the shape and the order of dimensions of the public model.
 struct PublicForm {
-  Names order;                       // our dimensions in the file's order, e.g. "tndh" of a weight that we keep as "htnd"
+  Names order;  // our dimensions in the file's order, e.g. "tndh" of a weight that we keep as "htnd"
   std::vector<std::int64_t> shape;  // the file's shape, e.g. [3h, h]
 };
 
@@ -77,7 +78,8 @@ struct Value {
   bool wants_gradient = false;
 };
 
-// Gradients of a loss that is fused with its own backward pass: given dy of the loss (nullptr: 1), the gradient of `of`.
+// Gradients of a loss that is fused with its own backward pass: given dy of the loss (nullptr: 1), the gradient of
+// `of`.
 struct FusedGradient {
   Value* of = nullptr;
   std::function<Value*()> build;
@@ -110,8 +112,13 @@ class Graph {
   Value* input(const std::string& name, const Names& dims, DType dtype);
 
   // Appends a node; its outputs' dimensions follow from the op's shape rule.
-  std::vector<Value*> apply(const std::string& op, const std::vector<Value*>& inputs, const Attributes& attributes = {});
+  std::vector<Value*> apply(const std::string& op, const std::vector<Value*>& inputs,
+                            const Attributes& attributes = {});
   Value* apply_one(const std::string& op, const std::vector<Value*>& inputs, const Attributes& attributes = {});
+
+  // The nodes before this one are the forward pass; 0 until backward() was called.
+  [[nodiscard]] std::size_t first_backward() const { return first_backward_; }
+  void mark_backward() { first_backward_ = nodes_.size(); }
 
   [[nodiscard]] const std::deque<Node>& nodes() const { return nodes_; }
   [[nodiscard]] std::deque<Node>& nodes() { return nodes_; }
@@ -134,6 +141,7 @@ class Graph {
   std::vector<Value*> parameters_, states_, inputs_;
   std::map<std::string, int> names_used_;
   std::string scope_;
+  std::size_t first_backward_ = 0;
 };
 
 }  // namespace ctrain

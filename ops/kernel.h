@@ -45,10 +45,10 @@ struct LocalNode {
   std::string name;  // of the node, for people
   Attributes attributes;
   std::vector<Operand> inputs, outputs;
-  std::map<Name, Segments> segments;       // per dimension of the operands
-  std::map<Name, std::int64_t> extents;    // logical extents of the same dimensions
+  std::map<Name, Segments> segments;     // per dimension of the operands
+  std::map<Name, std::int64_t> extents;  // logical extents of the same dimensions
   std::uint64_t seed = 0;
-  bool accumulate = false;                 // products only: C += A B instead of C = A B (a panel of SUMMA)
+  bool accumulate = false;  // products only: C += A B instead of C = A B (a panel of SUMMA)
   [[nodiscard]] std::int64_t extent(Name name) const { return extents.at(name); }
   [[nodiscard]] const Segments& indices(Name name) const { return segments.at(name); }
 };
@@ -60,7 +60,7 @@ struct StepState {
 };
 
 struct Invocation {
-  std::span<void* const> inputs, outputs;
+  std::span<void*const> inputs, outputs;
   void* workspace = nullptr;
   const StepState* state = nullptr;
 

@@ -17,7 +17,8 @@ Names::Names(std::string_view text) {
   for (std::size_t i = 0; i < text.size();) {
     Name name{text[i++]};
     int number = 0;
-    while (i < text.size() && std::isdigit(static_cast<unsigned char>(text[i])) != 0) number = 10 * number + (text[i++] - '0');
+    while (i < text.size() && std::isdigit(static_cast<unsigned char>(text[i])) != 0)
+      number = 10 * number + (text[i++] - '0');
     name.number = static_cast<std::uint8_t>(number);
     push_back(name);
   }

@@ -1,5 +1,6 @@
-// The one way to declare an op. An op states its facts in one place: name, shape rule, gradient as graph ops, FLOPs, and
-// what becomes of a name that its output lacks while that name is split over ranks. Kernels are apart (ops/kernel.h).
+// The one way to declare an op. An op states its facts in one place: name, shape rule, gradient as graph ops, FLOPs,
+// and what becomes of a name that its output lacks while that name is split over ranks. Kernels are apart
+// (ops/kernel.h).
 #pragma once
 
 #include <functional>
@@ -36,6 +37,7 @@ struct OpDefinition {
   Names whole = {};                      // names that must not be split: the op looks across them
   bool additive = false;                 // lets equal partial values pass through (a sum of values)
   std::vector<int> in_place = {};        // updates: output i is input in_place[i], overwritten
+  int overwrites = -1;                   // elementwise in this operand: the output may take its memory where it dies
 };
 
 // Declares an op: static const Registration<OpDefinition> …, one file under ops/definitions/.

@@ -16,7 +16,8 @@ std::vector<OutputSpec> infer(const std::vector<Value*>& inputs, const Attribute
 }
 
 Value* gradient(const Node& node, Value* dy, std::size_t) {
-  return dy->graph->apply_one("attention_grad", {node.inputs[0], node.outputs[0], node.outputs[1], dy}, node.attributes);
+  return dy->graph->apply_one("attention_grad", {node.inputs[0], node.outputs[0], node.outputs[1], dy},
+                              node.attributes);
 }
 
 std::vector<OutputSpec> infer_grad(const std::vector<Value*>& inputs, const Attributes&) {

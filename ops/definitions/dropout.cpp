@@ -17,7 +17,8 @@ Value* gradient(const Node& node, Value* dy, std::size_t) {
   return dy->graph->apply_one("dropout", {dy}, node.attributes);
 }
 
-const OpRegistration registration("dropout", {.name = "dropout", .infer = infer, .gradient = gradient});
+const OpRegistration registration("dropout",
+                                  {.name = "dropout", .infer = infer, .gradient = gradient, .overwrites = 0});
 
 }  // namespace
 }  // namespace ctrain

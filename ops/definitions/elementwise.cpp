@@ -18,7 +18,8 @@ std::vector<OutputSpec> infer_add(const std::vector<Value*>& inputs, const Attri
 const OpRegistration add("add", {.name = "add",
                                  .infer = infer_add,
                                  .gradient = [](const Node&, Value* dy, std::size_t) { return dy; },
-                                 .additive = true});
+                                 .additive = true,
+                                 .overwrites = 0});
 
 // bias: x + b, where b has some of x's dimensions and is broadcast over the others.
 std::vector<OutputSpec> infer_bias(const std::vector<Value*>& inputs, const Attributes&) {
@@ -27,11 +28,12 @@ std::vector<OutputSpec> infer_bias(const std::vector<Value*>& inputs, const Attr
   return {{inputs[0]->dims, inputs[0]->dtype}};
 }
 
-const OpRegistration bias("bias", {.name = "bias",
-                                   .infer = infer_bias,
-                                   .gradient = [](const Node& node, Value* dy, std::size_t i) {
-                                     return i == 0 ? dy : sum_to(dy, node.inputs[1]->dims);
-                                   }});
+const OpRegistration bias("bias",
+                          {.name = "bias",
+                           .infer = infer_bias,
+                           .gradient = [](const Node& node, Value* dy,
+                                          std::size_t i) { return i == 0 ? dy : sum_to(dy, node.inputs[1]->dims); },
+                           .overwrites = 0});
 
 // activation: kind is gelu (exact, with erf), relu or tanh.
 Value* gradient_activation(const Node& node, Value* dy, std::size_t) {
@@ -41,7 +43,8 @@ Value* gradient_activation(const Node& node, Value* dy, std::size_t) {
 const OpRegistration activation("activation",
                                 {.name = "activation", .infer = like_first, .gradient = gradient_activation});
 // activation_grad: (x, dy) -> dx
-const OpRegistration activation_grad("activation_grad", {.name = "activation_grad", .infer = like_first});
+const OpRegistration activation_grad("activation_grad",
+                                     {.name = "activation_grad", .infer = like_first, .overwrites = 1});
 
 // divide: a / b of two scalars; only losses use it, and they bring their own fused gradient.
 const OpRegistration divide("divide", {.name = "divide", .infer = like_first});

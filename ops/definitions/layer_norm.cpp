@@ -35,17 +35,21 @@ Value* gradient(const Node& node, Value* dy, std::size_t i) {
       const auto sums = graph.apply("layer_norm_grad_sums", {dy, x, sum, squares, weight}, node.attributes);
       return graph.apply_one("layer_norm_grad_input", {dy, x, sum, squares, weight, sums[0], sums[1]}, node.attributes);
     }
-    case 3: return graph.apply_one("layer_norm_grad_weight", {dy, x, sum, squares}, node.attributes);
-    case 4: return sum_to(dy, node.inputs[4]->dims);
-    default: return nullptr;  // of the statistics: contained in that of x
+    case 3:
+      return graph.apply_one("layer_norm_grad_weight", {dy, x, sum, squares}, node.attributes);
+    case 4:
+      return sum_to(dy, node.inputs[4]->dims);
+    default:
+      return nullptr;  // of the statistics: contained in that of x
   }
 }
 
-const OpRegistration sum("layer_norm_sum", {.name = "layer_norm_sum", .infer = rows});                // x
-const OpRegistration squares("layer_norm_squares", {.name = "layer_norm_squares", .infer = rows});    // x, sum
+const OpRegistration sum("layer_norm_sum", {.name = "layer_norm_sum", .infer = rows});              // x
+const OpRegistration squares("layer_norm_squares", {.name = "layer_norm_squares", .infer = rows});  // x, sum
 const OpRegistration apply("layer_norm", {.name = "layer_norm", .infer = like_first, .gradient = gradient});
 const OpRegistration grad_sums("layer_norm_grad_sums", {.name = "layer_norm_grad_sums", .infer = two_rows});
-const OpRegistration grad_input("layer_norm_grad_input", {.name = "layer_norm_grad_input", .infer = like_first});
+const OpRegistration grad_input("layer_norm_grad_input",
+                                {.name = "layer_norm_grad_input", .infer = like_first, .overwrites = 0});
 const OpRegistration grad_weight("layer_norm_grad_weight", {.name = "layer_norm_grad_weight", .infer = like_weight});
 
 }  // namespace

@@ -28,15 +28,15 @@ std::vector<OutputSpec> infer_count(const std::vector<Value*>& inputs, const Att
 
 const OpRegistration class_max("class_max", {.name = "class_max", .infer = rows, .reduction = Reduction::max});  // x
 const OpRegistration class_sum_exp("class_sum_exp", {.name = "class_sum_exp", .infer = rows});                   // x, m
-const OpRegistration class_target("class_target", {.name = "class_target", .infer = rows});        // x, labels
-const OpRegistration class_nll("class_nll", {.name = "class_nll", .infer = like_first});           // m, e, t, labels
-const OpRegistration cross_entropy_grad("cross_entropy_grad",                                      // x, m, e, labels, count
+const OpRegistration class_target("class_target", {.name = "class_target", .infer = rows});  // x, labels
+const OpRegistration class_nll("class_nll", {.name = "class_nll", .infer = like_first});     // m, e, t, labels
+const OpRegistration cross_entropy_grad("cross_entropy_grad",                                // x, m, e, labels, count
                                         {.name = "cross_entropy_grad", .infer = like_first});
-const OpRegistration squared_error("squared_error", {.name = "squared_error", .infer = rows});     // x, y, labels
-const OpRegistration squared_error_grad("squared_error_grad",                                      // x, y, labels, count
+const OpRegistration squared_error("squared_error", {.name = "squared_error", .infer = rows});  // x, y, labels
+const OpRegistration squared_error_grad("squared_error_grad",                                   // x, y, labels, count
                                         {.name = "squared_error_grad", .infer = like_first});
-const OpRegistration label_count("label_count", {.name = "label_count", .infer = infer_count});    // labels
-const OpRegistration correct("correct", {.name = "correct", .infer = rows, .whole = "cv"});        // x, labels
+const OpRegistration label_count("label_count", {.name = "label_count", .infer = infer_count});  // labels
+const OpRegistration correct("correct", {.name = "correct", .infer = rows, .whole = "cv"});      // x, labels
 
 }  // namespace
 }  // namespace ctrain

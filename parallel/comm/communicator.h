@@ -1,6 +1,7 @@
 // A communicator is one group of ranks, seen from one member: a line of the mesh along an axis, or the whole world.
-// Spans are typed and counted in elements, never bytes. Every collective delivers the same bits to every member and adds
-// in a fixed order (that of the members), so replicated values stay equal and `local` and `mpi` give the same bits.
+// Spans are typed and counted in elements, never bytes. Every collective delivers the same bits to every member and
+// adds in a fixed order (that of the members), so replicated values stay equal and `local` and `mpi` give the same
+// bits.
 #pragma once
 
 #include <array>
@@ -33,8 +34,8 @@ enum class Collective : std::uint8_t { all_gather, all_reduce, reduce_scatter, a
 inline constexpr std::size_t collective_count = 7;
 std::string_view name_of(Collective collective);
 
-// Bytes that one member sends for one call, by the closed formulas of ring algorithms; `local` is what it holds before the
-// call, n the size of the group. A broadcast costs its root (n - 1) local, a reduce costs every other member local.
+// Bytes that one member sends for one call, by the closed formulas of ring algorithms; `local` is what it holds before
+// the call, n the size of the group. A broadcast costs its root (n - 1) local, a reduce costs every other member local.
 //   all_gather (n-1) local    all_reduce 2 (n-1)/n local    reduce_scatter (n-1)/n local    all_to_all (n-1)/n local
 std::int64_t bytes_sent(Collective collective, std::int64_t n, bool is_root, std::int64_t local_bytes);
 
@@ -64,7 +65,8 @@ class Communicator {
   // Makes room for calls of up to `bytes` on this member's side, so that no call allocates.
   virtual void reserve(std::size_t bytes) = 0;
 
-  // A part of this group; every member calls it with the list that contains itself (positions in this group, ascending).
+  // A part of this group; every member calls it with the list that contains itself (positions in this group,
+  // ascending).
   virtual std::unique_ptr<Communicator> subgroup(const std::vector<int>& members, const std::string& name) = 0;
 
   // Ends every other member's wait with an error that carries this message (called where a rank fails).
