@@ -5,16 +5,16 @@
 namespace ctrain {
 
 const AxisTable& Mode::table(const Names& dims) const {
-  for (const Name name : dims)
-    if (is_inner_feature(name)) return inner;
+  for (const Name dim : dims)
+    if (is_inner_feature(dim)) return inner;
   return stream;
 }
 
 Dimensions Mode::dimensions(const std::map<Name, std::int64_t>& extents) const {
   Dimensions result;
-  for (const auto& [name, extent] : extents) {
-    const auto it = multiples.find(name.letter);
-    result.set(name, extent, it == multiples.end() ? 1 : it->second);
+  for (const auto& [dim, extent] : extents) {
+    const auto it = multiples.find(dim.letter);
+    result.set(dim, extent, it == multiples.end() ? 1 : it->second);
   }
   return result;
 }
