@@ -1,7 +1,8 @@
-// Bilinear resampling of 8-bit images with antialiasing, bit for bit as Pillow's Image.resize(size, BILINEAR), which is
-// what torchvision's Resize calls: a separable triangle filter, as wide as the scale where the image shrinks, in
-// fixed-point arithmetic, first along the rows (rounding to 8 bits), then along the columns. An axis whose extent does
-// not change is left alone.
+// Bilinear resampling of 8-bit images with antialiasing, bit for bit as Image.resize(size, BILINEAR) of Pillow up to
+// version 12, which is what torchvision's Resize calls: a separable triangle filter, as wide as the scale where the
+// image shrinks, in fixed-point arithmetic, first along the rows (rounding to 8 bits), then along the columns. An axis
+// whose extent does not change is left alone. (Pillow 13 takes the columns first for some sizes, which changes single
+// pixels by a level.)
 #pragma once
 
 #include <cstdint>
