@@ -49,8 +49,8 @@ struct LocalNode {
   std::map<Name, std::int64_t> extents;  // logical extents of the same dimensions
   std::uint64_t seed = 0;
   bool accumulate = false;  // products only: C += A B instead of C = A B (a panel of SUMMA)
-  [[nodiscard]] std::int64_t extent(Name name) const { return extents.at(name); }
-  [[nodiscard]] const Segments& indices(Name name) const { return segments.at(name); }
+  [[nodiscard]] std::int64_t extent(Name dim) const { return extents.at(dim); }
+  [[nodiscard]] const Segments& indices(Name dim) const { return segments.at(dim); }
 };
 
 // What changes from step to step. Kernels read it through a pointer, so that a captured graph can be replayed.

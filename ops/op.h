@@ -20,6 +20,13 @@ struct OutputSpec {
   DType dtype;
 };
 
+// In which order the partition pass asks an op's values for how their dimensions lie on the mesh.
+enum class ClaimOrder : std::uint8_t {
+  main_operand,  // the first operand, then the mode's table for the output, then the other operands
+  product,       // the mode's table for the output, then the operands
+  lookup,        // the mode's table for embeddings
+};
+
 struct OpDefinition {
   std::string name;
 
@@ -34,6 +41,7 @@ struct OpDefinition {
   std::function<double(const Node& node)> flops = nullptr;
 
   Reduction reduction = Reduction::sum;  // of a split name that the outputs lack
+  ClaimOrder claims = ClaimOrder::main_operand;
   Names whole = {};                      // names that must not be split: the op looks across them
   bool additive = false;                 // lets equal partial values pass through (a sum of values)
   std::vector<int> in_place = {};        // updates: output i is input in_place[i], overwritten

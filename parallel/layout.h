@@ -23,14 +23,15 @@ struct Layout {
 
   auto operator<=>(const Layout&) const = default;
   [[nodiscard]] bool uses(Axis axis) const;
-  [[nodiscard]] Axes all() const;            // every axis that splits a dimension
-  [[nodiscard]] Layout resolved() const;     // the same split, nothing partial
-  void add_partial(Axis axis);               // keeps the order
+  [[nodiscard]] Axes all() const;                                             // every axis that splits a dimension
+  [[nodiscard]] Layout resolved() const;                                      // the same split, nothing partial
+  void add_partial(Axis axis);                                                // keeps the order
   [[nodiscard]] std::string text(const Names& dims, const Mesh& mesh) const;  // "b(row) s h(col) + sum over data"
 };
 
-// Extents of the dimensions on this mesh. Padding belongs to a dimension, the same in every layout, so that the blocks of
-// two layouts always agree: a dimension is rounded up to a multiple that fits every layout in which its mode splits it.
+// Extents of the dimensions on this mesh. Padding belongs to a dimension, the same in every layout, so that the blocks
+// of two layouts always agree: a dimension is rounded up to a multiple that fits every layout in which its mode splits
+// it.
 class Dimensions {
  public:
   void set(Name name, std::int64_t extent, std::int64_t multiple);

@@ -52,6 +52,13 @@ int Mesh::size(const Axes& axes) const {
   return product;
 }
 
+Axes Mesh::without_trivial(const Axes& axes) const {
+  Axes result;
+  for (const Axis axis : axes)
+    if (size(axis) > 1) result.push_back(axis);
+  return result;
+}
+
 int Mesh::coordinate(int rank, Axis axis) const { return rank / stride_[axis] % axes_[axis].size; }
 
 int Mesh::block(int rank, const Axes& axes) const {
@@ -69,7 +76,8 @@ std::vector<int> Mesh::line(int rank, Axis axis) const {
 
 std::string Mesh::text() const {
   std::string result;
-  for (const MeshAxis& axis : axes_) result += fmt::format("{}{} {}", result.empty() ? "" : " x ", axis.name, axis.size);
+  for (const MeshAxis& axis : axes_)
+    result += fmt::format("{}{} {}", result.empty() ? "" : " x ", axis.name, axis.size);
   return result;
 }
 

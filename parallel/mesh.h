@@ -52,13 +52,14 @@ class Mesh {
   [[nodiscard]] Axis axis(const std::string& name) const;  // throws where there is none
   [[nodiscard]] const std::string& name(Axis axis) const { return axes_[axis].name; }
   [[nodiscard]] int size(Axis axis) const { return axes_[axis].size; }
-  [[nodiscard]] int size(const Axes& axes) const;  // product
+  [[nodiscard]] int size(const Axes& axes) const;              // product
+  [[nodiscard]] Axes without_trivial(const Axes& axes) const;  // those of more than one rank: layouts mention no others
   [[nodiscard]] int coordinate(int rank, Axis axis) const;
   // Which block of a dimension that is split over `axes` a rank holds.
   [[nodiscard]] int block(int rank, const Axes& axes) const;
   // The ranks of the line along `axis` through `rank`, by coordinate.
   [[nodiscard]] std::vector<int> line(int rank, Axis axis) const;
-  [[nodiscard]] std::string text() const;                  // "data 2 x row 2 x col 2"
+  [[nodiscard]] std::string text() const;                     // "data 2 x row 2 x col 2"
   [[nodiscard]] std::string coordinate_text(int rank) const;  // "data 0, row 1, col 0"
 
  private:

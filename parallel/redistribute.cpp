@@ -33,7 +33,7 @@ std::vector<Move> Redistributor::moves(const Names& dims, const Layout& from) co
       }
     }
     for (Axis axis = 0; axis < mesh_->axes().size(); ++axis)
-      if (!from.uses(axis) && fits(dims[static_cast<std::size_t>(d)], split.with(axis)))
+      if (mesh_->size(axis) > 1 && !from.uses(axis) && fits(dims[static_cast<std::size_t>(d)], split.with(axis)))
         result.push_back({std::nullopt, axis, -1, d, with_split(from, d, split.with(axis))});
   }
   for (const Axis axis : from.partial) {
@@ -54,7 +54,7 @@ std::vector<Move> Redistributor::moves(const Names& dims, const Layout& from) co
 double Redistributor::cost(const Names& dims, const Layout& from, const Move& move) const {
   constexpr double slice = 1e-7;  // a local slice is nearly free, but never better than nothing
   const int n = mesh_->size(move.axis);
-  if (!move.collective.has_value() || n == 1) return slice;
+  if (!move.collective.has_value()) return slice;
   const std::int64_t local = 4 * dimensions_->local_elements(dims, from, *mesh_);
   return cost_.latency + cost_.seconds_per_byte * static_cast<double>(bytes_sent(*move.collective, n, false, local));
 }
