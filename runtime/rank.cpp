@@ -43,7 +43,7 @@ std::vector<Feed> Rank::feeds(const StepPlan& step) {
   return result;
 }
 
-StepMetrics Rank::run(const StepPlan& step, Executor& executor, const Batch& batch, const StepState& state) {
+StepResult Rank::run(const StepPlan& step, Executor& executor, const Batch& batch, const StepState& state) {
   const Program& program = step.compiled.program;
   for (std::size_t i = 0; i < program.feeds.size(); ++i) {
     const BlockId block = program.feeds[i].block;

@@ -14,7 +14,7 @@
 namespace ctrain {
 
 // What a step tells: the same numbers on every rank and every mesh.
-struct StepMetrics {
+struct StepResult {
   double loss = 0;           // mean over the valid samples of the global batch
   double samples = 0;        // valid samples
   double correct = 0;        // of those, rightly classified
@@ -30,11 +30,9 @@ class Rank {
   [[nodiscard]] static std::vector<Feed> feeds(const StepPlan& step);
 
   // One optimizer step on a batch that was assembled for feeds(plan.training).
-  StepMetrics train(const Batch& batch, const StepState& state) {
-    return run(plan_->training, training_, batch, state);
-  }
+  StepResult train(const Batch& batch, const StepState& state) { return run(plan_->training, training_, batch, state); }
   // Forward and metrics only, on a batch for feeds(*plan.evaluation).
-  StepMetrics evaluate(const Batch& batch) { return run(*plan_->evaluation, *evaluation_, batch, {}); }
+  StepResult evaluate(const Batch& batch) { return run(*plan_->evaluation, *evaluation_, batch, {}); }
 
   [[nodiscard]] const Plan& plan() const { return *plan_; }
   [[nodiscard]] std::byte* parameter(const std::string& name) const { return store_.data(name); }  // or state
@@ -43,7 +41,7 @@ class Rank {
   [[nodiscard]] std::int64_t allocated_bytes() const;  // of the device tier
 
  private:
-  StepMetrics run(const StepPlan& step, Executor& executor, const Batch& batch, const StepState& state);
+  StepResult run(const StepPlan& step, Executor& executor, const Batch& batch, const StepState& state);
 
   const Plan* plan_;
   std::unique_ptr<Device> device_;

@@ -35,7 +35,7 @@ template <typename T>
 void collect(const Program& program, const Block& block, const std::byte* data, std::vector<double>& tensor,
              bool& equal) {
   const T* values = reinterpret_cast<const T*>(data);
-  visit_runs(program, block, block.operand.dims, [&](const BlockRun& run) {
+  visit_runs(program, program.rank, block, block.operand.dims, [&](const BlockRun& run) {
     for (std::int64_t i = 0; i < run.length; ++i) {
       double& place = tensor[static_cast<std::size_t>(run.logical + i * run.stride)];
       const double value = static_cast<double>(values[run.local + i]);
@@ -112,7 +112,7 @@ void RunCollector::train(const JobOptions& job, Communicator& world, int steps) 
   for (int step = 0; step < steps; ++step) {
     const std::int64_t per_epoch = assembler.sampler().steps_per_epoch();
     assembler.fill(data, step / per_epoch, step % per_epoch);  // the last batch of an epoch is short
-    const StepMetrics metrics = rank.train(data, {step, 0.05});
+    const StepResult metrics = rank.train(data, {step, 0.05});
     const std::lock_guard lock(collecting);
     if (static_cast<int>(run_.losses.size()) == step) run_.losses.push_back(metrics.loss);
     run_.replicas_equal = run_.replicas_equal && run_.losses[static_cast<std::size_t>(step)] == metrics.loss;

@@ -20,10 +20,10 @@ void save(const std::filesystem::path& run_folder, std::int64_t step, const std:
   commit_checkpoint(run_folder, manifest);
 }
 
-// What stands under checkpoints/, hidden things included.
+// What stands in the folder, hidden things included.
 std::set<std::string> names(const TemporaryFolder& run) {
   std::set<std::string> result;
-  for (const auto& entry : std::filesystem::directory_iterator(run / "checkpoints")) {
+  for (const auto& entry : std::filesystem::directory_iterator(run)) {
     result.insert(entry.path().filename().string());
   }
   return result;
@@ -37,7 +37,7 @@ TEST_CASE("A checkpoint is seen once it is committed, and not before") {
   CHECK_FALSE(find_latest_complete(run.path()).has_value());
 
   const auto pending = begin_checkpoint(run.path(), 3);
-  CHECK(pending == run.path() / "checkpoints" / ".step_3.tmp");
+  CHECK(pending == run.path() / ".step_3.tmp");
   CHECK(pending == pending_checkpoint_path(run.path(), 3));
   write_file(pending / "model.safetensors", "weights");
   CHECK(complete_checkpoints(run.path()).empty());
@@ -45,7 +45,7 @@ TEST_CASE("A checkpoint is seen once it is committed, and not before") {
   manifest.step = 3;
   CHECK(commit_checkpoint(run.path(), manifest) == checkpoint_path(run.path(), 3));
   CHECK(names(run) == std::set<std::string>{"step_3"});
-  CHECK(find_latest_complete(run.path()) == run.path() / "checkpoints" / "step_3");
+  CHECK(find_latest_complete(run.path()) == run.path() / "step_3");
   CHECK(verify_checkpoint(checkpoint_path(run.path(), 3)).step == 3);
 }
 
@@ -53,10 +53,10 @@ TEST_CASE("The latest complete checkpoint goes by number and skips whatever is n
   const TemporaryFolder run;
   for (const int step : {9, 100, 20}) save(run.path(), step);
   for (const char* name : {"step_200", "step_-1", "step_0300", "step_", "step_400x", "step_99999999999999999999"}) {
-    std::filesystem::create_directory(run / "checkpoints" / name);
-    if (std::string(name) != "step_200") write_file(run / "checkpoints" / name / "manifest.json", "{}");
+    std::filesystem::create_directory(run / name);
+    if (std::string(name) != "step_200") write_file(run / name / "manifest.json", "{}");
   }
-  write_file(run / "checkpoints" / "step_500", "a file");
+  write_file(run / "step_500", "a file");
   write_file(begin_checkpoint(run.path(), 600) / "manifest.json", "{}");  // died between manifest and rename
   CHECK(complete_checkpoints(run.path()) == Steps{9, 20, 100});
   CHECK(find_latest_complete(run.path()) == checkpoint_path(run.path(), 100));
@@ -66,7 +66,7 @@ TEST_CASE("Beginning a checkpoint sweeps away what crashed runs left") {
   const TemporaryFolder run;
   save(run.path(), 1);
   write_file(begin_checkpoint(run.path(), 2) / "half", "written");
-  std::filesystem::create_directory(run / "checkpoints" / ".step_1.old.tmp");
+  std::filesystem::create_directory(run / ".step_1.old.tmp");
   const auto pending = begin_checkpoint(run.path(), 2);
   CHECK(std::filesystem::is_empty(pending));
   CHECK(names(run) == std::set<std::string>{"step_1", ".step_2.tmp"});
@@ -84,7 +84,7 @@ TEST_CASE("A checkpoint of the same step is replaced") {
 TEST_CASE("Pruning keeps the newest and the multiples of keep_every") {
   const TemporaryFolder run;
   for (int step = 0; step <= 10; ++step) save(run.path(), step);
-  std::filesystem::create_directory(run / "checkpoints" / "step_1_of_mine");
+  std::filesystem::create_directory(run / "step_1_of_mine");
   prune_checkpoints(run.path(), 3, 4);
   CHECK(complete_checkpoints(run.path()) == Steps{0, 4, 8, 9, 10});
   prune_checkpoints(run.path(), 20, 0);
