@@ -13,19 +13,19 @@ namespace {
 
 bool has_root(Collective collective) { return collective == Collective::broadcast || collective == Collective::reduce; }
 
-// The sizes and types that this member can check by itself.
-void check(const CollectiveCall& call, int rank, std::int64_t size) {
+// What is wrong with a call as far as one member can tell, or nothing.
+std::string_view problem_of(const CollectiveCall& call, int rank, std::int64_t size) {
   const std::int64_t in = call.in.count, out = call.out.count;
-  const bool writes = call.collective != Collective::reduce || rank == call.root;
+  if (call.root < 0 || call.root >= size) return "no such root";
+  if (in < 0 || (in > 0 && call.in.data == nullptr)) return "no data to send";
+  if (call.collective == Collective::reduce && rank != call.root) return "";
   bool fits = in == out;
   if (call.collective == Collective::all_gather) fits = out == size * in;
   if (call.collective == Collective::reduce_scatter) fits = in == size * out;
   if (call.collective == Collective::all_to_all) fits = in == out && in % size == 0;
-  require(fits || !writes, "{} over {} ranks with room for {} elements", text_of(call), size, out);
-  require(in >= 0 && (in == 0 || call.in.data != nullptr), "{} of no data", text_of(call));
-  require(!writes || out == 0 || call.out.data != nullptr, "{} into no data", text_of(call));
-  require(!writes || call.in.dtype == call.out.dtype, "{} into {}", text_of(call), name_of(call.out.dtype));
-  require(call.root >= 0 && call.root < size, "{} over {} ranks", text_of(call), size);
+  if (!fits) return "the counts do not fit together";
+  if (out > 0 && call.out.data == nullptr) return "no room for the result";
+  return call.in.dtype == call.out.dtype ? "" : "the types differ";
 }
 
 }  // namespace
@@ -74,7 +74,9 @@ Communicator::Communicator(int rank, std::vector<int> ranks, std::string name)
 }
 
 void Communicator::run(const CollectiveCall& call) {
-  check(call, rank_, size());
+  if (const std::string_view problem = problem_of(call, rank_, size()); !problem.empty())
+    require(false, "{} over {} ranks into {} {}: {}", text_of(call), size(), call.out.count, name_of(call.out.dtype),
+            problem);
   ++sequence_;
   sent_[static_cast<std::size_t>(call.collective)] +=
       bytes_sent(call.collective, size(), rank_ == call.root, call.in.bytes());

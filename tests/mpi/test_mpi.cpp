@@ -1,31 +1,19 @@
 // test_mpi <case>: what the ranks of one mpirun do; run_case.cmake checks how it ends.
+#include <chrono>
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <functional>
 #include <map>
-#include <new>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "memory/allocation_counter.h"
 #include "memory/error.h"
 #include "parallel/comm/local.h"
 #include "parallel/comm/mpi.h"
 #include "tests/support/collective_script.h"
-
-namespace {
-std::size_t allocations = 0;  // of C++ code: Open MPI, which is C, does not come this way
-}
-
-// All forms of new that the program uses end here.
-void* operator new(std::size_t bytes) {
-  ++allocations;
-  if (void* memory = std::malloc(bytes > 0 ? bytes : 1)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace ctrain {
 namespace {
@@ -51,9 +39,10 @@ void allocations_of_calls(Communicator& world) {
     world.broadcast(view(data), 1);
   };
   world.reserve(all.size() * sizeof(double));
-  const std::size_t before = allocations;
+  const std::int64_t before = allocation_count().own_calls;
   for (int i = 0; i < 3; ++i) step();
-  require(allocations == before, "{} allocations in three steps", allocations - before);
+  const std::int64_t after = allocation_count().own_calls;
+  require(after == before, "{} allocations in three steps", after - before);
 }
 
 void all_reduce_for_ever(Communicator& world, const std::function<void(int)>& each) {
