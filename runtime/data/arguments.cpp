@@ -68,7 +68,8 @@ std::vector<double> Arguments::reals(std::string_view name) const {
 
 Error Arguments::error(std::string_view name, std::string_view message) const {
   const Setting* value = name.empty() ? nullptr : find(name);
-  const Location& at = (value != nullptr ? *value : setting_).location();
+  const bool placed = value != nullptr && !value->location().file.empty();  // a default stands nowhere
+  const Location& at = (placed ? *value : setting_).location();
   const std::string place = at.file.empty() ? "" : at.text() + ": ";
   const std::string key = value == nullptr ? key_ : fmt::format("{}.{}", key_, name);
   return usage_error("{}{}: {}", place, key, message);
