@@ -120,6 +120,34 @@ TEST_CASE("blocks, padded or not, give the numbers of the whole") {
   });
 }
 
+// The tokens are all there, but the last of them come first, and there is one more: padding, as in a sequence that is
+// stored in zigzag order and does not divide.
+TEST_CASE("attention goes by logical tokens, not by their place") {
+  for_each_node([](const std::string& case_name, const Node& node, const auto& inputs, const auto& expected) {
+    if (!node.op->name.starts_with("attention")) return;
+    const Extents& extents = node.outputs[0]->graph->extents();
+    const std::int64_t tokens = extents.at({'s'}), front = tokens / 2;
+    const Block block{{{'s'}, {{{{front, tokens + 1 - front}, {0, front}}}}}};
+    std::vector<Tensor> moved;
+    for (std::size_t i = 0; i < inputs.size(); ++i)
+      moved.push_back(cut(inputs[i], node.inputs[i]->dims, extents, block, i == 0 ? 3 : 0));
+    for (const Tested& tested : all_tested) {
+      INFO(case_name << ", " << node.name << ", " << tested.name);
+      const std::vector<Tensor> outputs = NodeRunner(node, tested.how, block).run(moved);
+      for (std::size_t i = 0; i < outputs.size(); ++i) {
+        const Names& dims = node.outputs[i]->dims;
+        const auto elements = logical_elements(dims, extents, block);
+        Tensor tokens_only(expected[i].size());
+        for (std::size_t j = 0; j < elements.size(); ++j) {
+          if (elements[j] >= 0) tokens_only[static_cast<std::size_t>(elements[j])] = outputs[i][j];
+          if (elements[j] < 0 && node.op->name == "attention_grad") CHECK(outputs[i][j] == 0);
+        }
+        CHECK(relative_error(tokens_only, expected[i]) < tested.tolerance);
+      }
+    }
+  });
+}
+
 TEST_CASE("padding of classes and of unlabelled rows gets a zero gradient") {
   Graph graph(DType::f64);
   graph.set_extent({'b'}, 3);
