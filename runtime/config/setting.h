@@ -26,8 +26,10 @@ class Setting {
   Setting() = default;
   static Setting of(bool value);
   static Setting of(std::int64_t value);
+  static Setting of(int value) { return of(static_cast<std::int64_t>(value)); }
   static Setting of(double value);
   static Setting of(std::string value);
+  static Setting of(const char* value) { return of(std::string(value)); }  // otherwise a bool
   static Setting of(std::vector<Setting> items);
   static Setting of(std::vector<Member> members);
 
@@ -48,8 +50,9 @@ class Setting {
   [[nodiscard]] const Setting& operator[](std::string_view key) const;  // throws where there is none
   [[nodiscard]] const Setting* find(std::string_view key) const;        // nullptr where there is none
   [[nodiscard]] const Setting& at(std::string_view path) const;
-  [[nodiscard]] bool has(std::string_view key) const;  // a member that stands there and is not null
-  void set(std::string_view key, Setting value);       // adds or replaces a member
+  [[nodiscard]] const Setting* find_path(std::string_view path) const;  // "hooks.0.type": items of a list by number
+  [[nodiscard]] bool has(std::string_view key) const;                   // a member that stands there and is not null
+  void set(std::string_view key, Setting value);                        // adds or replaces a member
 
   [[nodiscard]] const Location& location() const { return location_; }          // of the value
   [[nodiscard]] const Location& key_location() const { return key_location_; }  // of its key
@@ -57,6 +60,9 @@ class Setting {
 
   // One line as a user would write it: 0.1, adamw, [1, 2], {size: 4, mode: 2d}.
   [[nodiscard]] std::string inline_text() const;
+
+  // Same kinds, values and order; where they were written does not matter.
+  friend bool operator==(const Setting& a, const Setting& b);
 
  private:
   Kind kind_ = Kind::null;
@@ -76,6 +82,9 @@ class Problems {
   void add(const Location& at, std::string_view key, std::string_view value, std::string_view expected,
            std::string_view nearest = "");
   void add(const Setting& at, std::string_view key, std::string_view expected, std::string_view nearest = "");
+  // "file:line:column: key.path: 'value': reason", for what no other value would mend.
+  void refuse(const Location& at, std::string_view key, std::string_view value, std::string_view reason);
+  void refuse(const Setting& at, std::string_view key, std::string_view reason);
   [[nodiscard]] bool empty() const { return lines_.empty(); }
   [[nodiscard]] const std::vector<std::string>& lines() const { return lines_; }
   void throw_if_any() const;

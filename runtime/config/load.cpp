@@ -1,0 +1,77 @@
+#include "runtime/config/load.h"
+
+#include "memory/error.h"
+#include "runtime/config/apply_schema.h"
+#include "runtime/config/expressions.h"
+#include "runtime/config/overrides.h"
+#include "runtime/config/validate.h"
+#include "runtime/config/yaml_reader.h"
+#include "runtime/config/yaml_writer.h"
+
+namespace ctrain {
+namespace {
+
+void fill(Setting& mapping, std::string_view key, Setting value) {
+  if (mapping.has(key)) return;
+  value.place(mapping.location(), mapping.location());
+  mapping.set(key, std::move(value));
+}
+
+Setting* member(Setting& mapping, std::string_view key) { return const_cast<Setting*>(mapping.find(key)); }
+
+// Defaults that follow from other keys.
+void complete(Setting& root, const RunSizes& sizes) {
+  fill(*member(root, "parallel"), "data", Setting::of(sizes.data));
+  if (!root.has("GLOBAL_BATCH_SIZE")) fill(root, "BATCH_SIZE", Setting::of(sizes.batch_per_data_rank));
+  for (const char* part : {"train_data", "test_data"}) {
+    Setting* data = member(root, part);
+    if (data == nullptr) continue;
+    fill(*member(*data, "dataloader"), "batch_size", Setting::of(sizes.batch_per_data_rank));
+    Setting& dataset = *member(*data, "dataset");
+    if (dataset.find("train") != nullptr) fill(dataset, "train", Setting::of(part == std::string_view("train_data")));
+  }
+  Setting* schedule = member(root, "lr_scheduler");
+  if (schedule == nullptr) return;
+  std::vector<Setting*> followers;  // LRSchedulerHooks; validate() has seen that all that say something say the same
+  for (Setting& hook : member(root, "hooks")->list()) {
+    if (hook["type"].text() != "LRSchedulerHook") continue;
+    followers.push_back(&hook);
+    if (hook.has("by_epoch")) fill(*schedule, "by_epoch", hook["by_epoch"]);
+  }
+  fill(*schedule, "by_epoch", Setting::of(false));
+  for (Setting* hook : followers) fill(*hook, "by_epoch", (*schedule)["by_epoch"]);
+}
+
+}  // namespace
+
+Configuration load_configuration_text(std::string_view text, const std::string& file,
+                                      const std::vector<std::string>& overrides,
+                                      std::optional<std::int64_t> world_size) {
+  Problems problems;
+  Setting written = read_yaml(text, file, problems);
+  for (const std::string& assignment : overrides) apply_override(written, assignment, problems);
+  const ReferenceResult references = resolve_references(written, problems);
+
+  Configuration configuration;
+  configuration.root = apply_schema(written, references, problems, configuration.warnings);
+  const auto sizes = resolve_run_sizes(configuration.root, world_size, problems);
+  validate(configuration.root, sizes, problems);
+  problems.throw_if_any();
+  require(sizes.has_value(), "{}: the sizes of the run are wrong, but no problem was told", file);
+  static_cast<RunSizes&>(configuration) = *sizes;
+  complete(configuration.root, *sizes);
+  configuration.name = std::filesystem::path(file).stem().string();
+  return configuration;
+}
+
+Configuration load_configuration(const std::filesystem::path& path, const std::vector<std::string>& overrides,
+                                 std::optional<std::int64_t> world_size) {
+  if (path.extension() == ".py")
+    throw usage_error("{}: reading a Python configuration is not built yet in this version; expected YAML",
+                      path.string());
+  return load_configuration_text(read_configuration_file(path), path.string(), overrides, world_size);
+}
+
+std::string to_yaml(const Configuration& configuration) { return to_yaml(configuration.root); }
+
+}  // namespace ctrain

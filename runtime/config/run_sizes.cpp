@@ -1,0 +1,113 @@
+#include "runtime/config/run_sizes.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <limits>
+
+namespace ctrain {
+namespace {
+
+int integer_root(std::int64_t value) {
+  int root = static_cast<int>(std::sqrt(static_cast<double>(value)));
+  while (std::int64_t{root} * root > value) --root;
+  while (std::int64_t{root + 1} * (root + 1) <= value) ++root;
+  return root;
+}
+
+// Tensor size and mode; false where they are wrong.
+bool resolve_tensor(const Setting& root, RunSizes& sizes, Problems& problems) {
+  const Setting* tensor = root.find_path("parallel.tensor");
+  const Setting* size = tensor == nullptr ? nullptr : tensor->find("size");
+  const Setting* mode = tensor == nullptr ? nullptr : tensor->find("mode");
+  if (size == nullptr || mode == nullptr) return false;  // reported before
+  sizes.tensor = static_cast<int>(size->integer());
+  if (sizes.tensor == 1) return true;
+  if (mode->is_null()) {
+    problems.add(*size, "parallel.tensor",
+                 fmt::format("{{size: {}, mode: ...}}: must give mode, one of 1d, 2d", sizes.tensor));
+    return false;
+  }
+  sizes.tensor_mode = mode->text();
+  if (sizes.tensor_mode != "2d") return true;
+  sizes.side = integer_root(sizes.tensor);
+  const std::int64_t below = std::int64_t{sizes.side} * sizes.side,
+                     above = std::int64_t{sizes.side + 1} * (sizes.side + 1);
+  if (below == sizes.tensor) return true;
+  problems.add(*size, "parallel.tensor.size", fmt::format("a square under mode 2d; nearest {} and {}", below, above));
+  return false;
+}
+
+bool resolve_data(const Setting& root, std::optional<std::int64_t> world_size, RunSizes& sizes, Problems& problems) {
+  const Setting* data = root.find_path("parallel.data");
+  if (data == nullptr) return false;
+  if (!data->is_null()) {
+    sizes.data = static_cast<int>(data->integer());
+    const std::int64_t needed = std::int64_t{sizes.data} * sizes.tensor;
+    if (!world_size || *world_size == needed) return true;
+    problems.add(*data, "parallel.data",
+                 fmt::format("data * tensor to be the number of ranks, {}, but {} * {} is {}", *world_size, sizes.data,
+                             sizes.tensor, needed));
+    return false;
+  }
+  if (!world_size) return true;
+  const bool fits =
+      *world_size >= 1 && *world_size <= std::numeric_limits<int>::max() && *world_size % sizes.tensor == 0;
+  if (!fits) {
+    problems.add(root.at("parallel.tensor.size"), "parallel.tensor.size",
+                 fmt::format("a divisor of the number of ranks, {}; for this size, start {} ranks", *world_size,
+                             nearest_multiples(*world_size, sizes.tensor)));
+    return false;
+  }
+  sizes.data = static_cast<int>(*world_size / sizes.tensor);
+  return true;
+}
+
+// The batch sizes, from whichever key gives them.
+bool resolve_batch(const Setting& root, RunSizes& sizes, Problems& problems) {
+  const Setting *local = root.find("BATCH_SIZE"), *global = root.find("GLOBAL_BATCH_SIZE");
+  if (local == nullptr || global == nullptr) return false;  // one is wrong, and was reported
+  if (!local->is_null() && !global->is_null()) {
+    problems.add(*global, "GLOBAL_BATCH_SIZE",
+                 fmt::format("either BATCH_SIZE (at {}) or GLOBAL_BATCH_SIZE, not both", local->location().text()));
+    return false;
+  }
+  const Setting* loader = root.find_path("train_data.dataloader.batch_size");
+  const bool from_loader = local->is_null() && global->is_null();
+  if (from_loader && (loader == nullptr || loader->is_null())) {
+    problems.refuse(root, "BATCH_SIZE", "is missing; expected BATCH_SIZE or GLOBAL_BATCH_SIZE, an integer >= 1");
+    return false;
+  }
+  const bool whole = !global->is_null();
+  const Setting& given = whole ? *global : from_loader ? *loader : *local;
+  const std::string key = whole ? "GLOBAL_BATCH_SIZE" : from_loader ? "train_data.dataloader.batch_size" : "BATCH_SIZE";
+  const std::int64_t divisor = std::int64_t{whole ? sizes.data : 1} * sizes.side, size = given.integer();
+  if (size % divisor != 0) {
+    std::string why = whole ? fmt::format("{} data-parallel ranks", sizes.data) : "a data-parallel rank";
+    if (sizes.side > 1)
+      why += fmt::format(", mode 2d over {} ranks splits the batch {} ways", sizes.tensor, sizes.side);
+    problems.add(given, key,
+                 fmt::format("a multiple of {} ({}); nearest {}", divisor, why, nearest_multiples(size, divisor)));
+    return false;
+  }
+  sizes.batch_per_data_rank = whole ? size / sizes.data : size;
+  sizes.global_batch = sizes.batch_per_data_rank * sizes.data;
+  return true;
+}
+
+}  // namespace
+
+std::string nearest_multiples(std::int64_t value, std::int64_t divisor) {
+  const std::int64_t below = value / divisor * divisor;
+  return below >= 1 ? fmt::format("{} and {}", below, below + divisor) : fmt::format("{}", below + divisor);
+}
+
+std::optional<RunSizes> resolve_run_sizes(const Setting& root, std::optional<std::int64_t> world_size,
+                                          Problems& problems) {
+  RunSizes sizes;
+  if (!resolve_tensor(root, sizes, problems) || !resolve_data(root, world_size, sizes, problems)) return std::nullopt;
+  if (!resolve_batch(root, sizes, problems)) sizes.global_batch = sizes.batch_per_data_rank = 0;
+  return sizes;
+}
+
+}  // namespace ctrain

@@ -1,0 +1,30 @@
+// How many ranks do what, and how many samples a step has: the mesh sizes and batch sizes of a run.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "runtime/config/setting.h"
+
+namespace ctrain {
+
+struct RunSizes {
+  int data = 1;             // data-parallel ranks
+  int tensor = 1;           // ranks of one replica's tensors
+  std::string tensor_mode;  // "1d", "2d"; "" where tensor is 1
+  int side = 1;             // 2d: q, with tensor = q * q; else 1
+  std::int64_t global_batch = 0;
+  std::int64_t batch_per_data_rank = 0;
+};
+
+// From a tree that apply_schema() has made. world_size: the ranks that were started; unknown: as many as the
+// configuration needs. Sizes that do not go together are added to the problems; what depends on them is then not
+// checked, and the result is empty.
+std::optional<RunSizes> resolve_run_sizes(const Setting& root, std::optional<std::int64_t> world_size,
+                                          Problems& problems);
+
+// "128 and 132": the multiples of `divisor` next to a value that is none; for messages.
+std::string nearest_multiples(std::int64_t value, std::int64_t divisor);
+
+}  // namespace ctrain

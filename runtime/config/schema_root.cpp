@@ -1,0 +1,153 @@
+// The table's top level: the run, its parallel sizes, and where the components stand.
+#include "runtime/config/schema.h"
+
+namespace ctrain {
+namespace {
+
+Type parallel_type() {
+  const Field data = {"data", nullable(integer(1)), "null",
+                      "data-parallel ranks; null: inferred from the number of ranks"};
+  const Field stages = {"size", integer(1), "1", "pipeline stages", {}, {"1"}};
+  const Field pipeline = {"pipeline", mapping({stages}, "size"), "{}", "a size, or `{size: ...}`"};
+  const Field size = {"size", integer(1), "1", "ranks that share one replica's tensors; a square with `2d`"};
+  const Field mode = {"mode", nullable(choice({"1d", "2d"}, {"2.5d", "3d", "sequence"})), "null",
+                      "how tensors are split; required when size is over 1"};
+  const Field tensor = {"tensor", mapping({size, mode, later("depth", integer(1), {}, {"1"})}, "size"), "{}",
+                        "tensor parallelism"};
+  const Field moe = later("moe", mapping({{"size", integer(1), "1", ""}}, "size"), {}, {"1", "{size: 1}"});
+  return mapping({data, pipeline, tensor, moe});
+}
+
+Type dataloader_type() {
+  return mapping({
+      {"batch_size", nullable(integer(1)), "null",
+       "samples of a step per data-parallel rank; must agree with BATCH_SIZE"},
+      {"shuffle", boolean(), "false", "a new order of the samples in every epoch"},
+      {"drop_last", boolean(), "false", "leave out a last batch that is not full"},
+      {"num_workers", integer(0), "0", "threads that prepare batches ahead"},
+      {"pin_memory", boolean(), "false", "page-locked memory for copies to a GPU; nothing on the CPU"},
+  });
+}
+
+Type data_type() {
+  return mapping({
+      {"dataset", component("dataset"), required, "where the samples come from"},
+      {"dataloader", dataloader_type(), "{}", "how they are batched"},
+  });
+}
+
+Type checkpoints_type() {
+  return mapping({
+      {"every", nullable(integer(1)), "null", "save every so many optimizer steps (null: not by steps)"},
+      {"keep_last", nullable(integer(1)), "null", "how many of the newest checkpoints stay (null: all)"},
+      {"keep_every", nullable(integer(1)), "null", "checkpoints at multiples of so many steps always stay"},
+  });
+}
+
+// Documented keys that later versions build. An empty mapping type takes any mapping, since it is refused by its name
+// anyway.
+std::vector<Field> later_fields() {
+  const Type any_mapping = mapping({});
+  const Type flag = boolean(), count = integer(1), size = real(0), items = list_of(any_mapping);
+  return {
+      later("fp16", any_mapping, {}, {"{mode: null}"}),
+      later("mixed_precision", text()),
+      later("gradient_accumulation", count, {}, {"1"}),
+      later("clip_grad_norm", size, {}, {"0", "0.0"}),
+      later("clip_grad_value", size, {}, {"0", "0.0"}),
+      later("gradient_handler", items, {"gradient_handlers"}, {"[]"}),
+      later("zero", any_mapping),
+      later("gemini", any_mapping),
+      later("plugin", text()),
+      later("torch_ddp", any_mapping, {}, {"{}"}),
+      later("nvme_offload_fraction", real(0, 1), {}, {"0", "0.0"}),
+      later("nvme_offload_dir", text()),
+      later("memory", any_mapping, {}, {"{}"}),
+      later("activation_memory", text()),
+      later("activation_checkpoint", flag, {"CHECKPOINT", "checkpoint"}, {"false"}),
+      later("NUM_MICRO_BATCHES", count, {"num_micro_batches"}, {"1"}),
+      later("NUM_CHUNKS", count, {"num_chunks"}, {"1"}),
+      later("TENSOR_SHAPE", list_of(count), {"tensor_shape"}),
+      later("max_ep_size", count, {}, {"1"}),
+      later("max_time", text()),
+      later("libraries", list_of(text()), {}, {"[]"}),
+      later("layout", any_mapping, {}, {"{}"}),
+      later("cuda_graph", flag, {}, {"false"}),
+      later("cudnn_benchmark", flag, {}, {"false"}),
+      later("cudnn_deterministic", flag, {}, {"false"}),
+      later("logging", any_mapping),
+  };
+}
+
+std::vector<Field> make_root_fields() {
+  std::vector<Field> fields = {
+      {"parallel", parallel_type(), "{}", "how many ranks share the work, and how"},
+      {"dtype", choice({"fp32", "fp64"}), "fp32", "precision; fp64 runs the reference kernels, for checking"},
+      {"SEED",
+       integer(0, std::numeric_limits<double>::infinity()),
+       "1024",
+       "of all randomness and of the data order",
+       {"seed"}},
+      {"NUM_EPOCHS", integer(1), "1", "passes over the training data", {"num_epochs"}},
+      {"BATCH_SIZE", nullable(integer(1)), "null", "samples of a step per data-parallel rank", {"batch_size"}},
+      {"GLOBAL_BATCH_SIZE",
+       nullable(integer(1)),
+       "null",
+       "samples of a step in all; instead of BATCH_SIZE",
+       {"global_batch_size"}},
+      {"model", component("model"), required, "what is trained"},
+      {"train_data", data_type(), required, "training samples"},
+      {"test_data", data_type(), absent, "test samples"},
+      {"loss", component("loss"), required, "what is minimised"},
+      {"optimizer", component("optimizer"), required, "how parameters are updated"},
+      {"lr_scheduler", component("lr_scheduler"), absent, "the learning rate over time; constant when left out"},
+      {"hooks", list_of(component("hook")), "[]", "what happens around steps and epochs"},
+      {"test_interval", integer(1), "1", "evaluate on test_data after every so many epochs"},
+      {"display_progress", boolean(), "true", "a progress bar on a terminal"},
+      {"checkpoints", checkpoints_type(), absent, "saving by steps (SaveCheckpointHook saves by epochs)"},
+  };
+  for (Field& field : later_fields()) fields.push_back(std::move(field));
+  return fields;
+}
+
+}  // namespace
+
+const std::vector<Field>& root_fields() {
+  static const std::vector<Field> fields = make_root_fields();
+  return fields;
+}
+
+const std::vector<std::string>& documented_variables() {
+  static const std::vector<std::string> names = {"DATA_PATH",
+                                                 "DECAY_ITERS",
+                                                 "DEPTH",
+                                                 "DIM",
+                                                 "DROP_RATE",
+                                                 "EVAL_INTERVAL",
+                                                 "EVAL_ITERS",
+                                                 "HIDDEN_SIZE",
+                                                 "IMG_SIZE",
+                                                 "LEARNING_RATE",
+                                                 "LOG_PATH",
+                                                 "LR",
+                                                 "MEAN",
+                                                 "MIN_LR",
+                                                 "MLP_RATIO",
+                                                 "NUM_ATTENTION_HEADS",
+                                                 "NUM_CLASSES",
+                                                 "NUM_HEADS",
+                                                 "PATCH_SIZE",
+                                                 "SEQ_LEN",
+                                                 "SEQ_LENGTH",
+                                                 "STD",
+                                                 "SUMMA_DIM",
+                                                 "TRAIN_ITERS",
+                                                 "VOCAB_FILE_PATH",
+                                                 "WARMUP_EPOCHS",
+                                                 "WARMUP_FRACTION",
+                                                 "WARMUP_STEPS",
+                                                 "WEIGHT_DECAY"};
+  return names;
+}
+
+}  // namespace ctrain

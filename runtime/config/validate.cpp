@@ -1,0 +1,156 @@
+#include "runtime/config/validate.h"
+
+#include <fmt/format.h>
+
+#include <string>
+#include <vector>
+
+namespace ctrain {
+namespace {
+
+// A member of the right kind that is there and not null (the schema has dropped the wrong ones).
+const Setting* given(const Setting& parent, std::string_view path) {
+  const Setting* setting = parent.find_path(path);
+  return setting == nullptr || setting->is_null() ? nullptr : setting;
+}
+
+bool is_type(const Setting& component, std::string_view type) {
+  const Setting* name = component.find("type");
+  return name != nullptr && name->text() == type;
+}
+
+// How many parts a width and the heads are cut into. 2d: matrices lie on a q x q grid, vectors (bias, layer norm) over
+// all its q * q ranks, so widths need q * q; heads lie along one side.
+struct Splits {
+  std::int64_t width = 1, heads = 1;
+  std::string rule;  // "mode 2d over 4 ranks"
+};
+
+Splits splits_of(const RunSizes& sizes) {
+  Splits splits;
+  if (sizes.tensor > 1) splits.rule = fmt::format("mode {} over {} ranks", sizes.tensor_mode, sizes.tensor);
+  splits.width = sizes.tensor;
+  splits.heads = sizes.tensor_mode == "2d" ? sizes.side : sizes.tensor;
+  return splits;
+}
+
+void require_multiple(const Setting& at, const std::string& path, std::int64_t divisor, const std::string& why,
+                      Problems& problems) {
+  if (at.integer() % divisor == 0) return;
+  problems.add(
+      at, path,
+      fmt::format("a multiple of {} ({}); nearest {}", divisor, why, nearest_multiples(at.integer(), divisor)));
+}
+
+void validate_vit(const Setting& model, const Splits& splits, Problems& problems) {
+  const Setting *image = given(model, "img_size"), *patch = given(model, "patch_size");
+  if (image != nullptr && patch != nullptr && image->integer() % patch->integer() != 0) {
+    problems.add(*patch, "model.patch_size",
+                 fmt::format("a divisor of img_size, {}; nearest img_size {}", image->integer(),
+                             nearest_multiples(image->integer(), patch->integer())));
+  }
+  const Setting *width = given(model, "hidden_size"), *heads = given(model, "num_heads");
+  const auto split = [&](const std::string& what, std::int64_t ways) {
+    return fmt::format("{} splits {} {} ways", splits.rule, what, ways);
+  };
+  if (width != nullptr && heads != nullptr && width->integer() % heads->integer() != 0)
+    require_multiple(*width, "model.hidden_size", heads->integer(), "the number of heads", problems);
+  if (heads != nullptr)
+    require_multiple(*heads, "model.num_heads", splits.heads, split("heads", splits.heads), problems);
+  if (width != nullptr)
+    require_multiple(*width, "model.hidden_size", splits.width, split("widths", splits.width), problems);
+  if (const Setting* representation = given(model, "representation_size"))
+    require_multiple(*representation, "model.representation_size", splits.width, split("widths", splits.width),
+                     problems);
+  const Setting* ratio = given(model, "mlp_ratio");
+  if (width == nullptr || ratio == nullptr) return;
+  const double inner_width = static_cast<double>(width->integer()) * ratio->real();
+  if (inner_width < 1 || inner_width > 1e9) {
+    problems.add(*ratio, "model.mlp_ratio",
+                 fmt::format("hidden_size * mlp_ratio to be 1 to 10^9, not {}", inner_width));
+  } else if (const auto inner = static_cast<std::int64_t>(inner_width); inner % splits.width != 0) {
+    problems.add(*ratio, "model.mlp_ratio",
+                 fmt::format("hidden_size * mlp_ratio, here {}, to be a multiple of {} ({}); nearest {}", inner,
+                             splits.width, split("widths", splits.width), nearest_multiples(inner, splits.width)));
+  }
+}
+
+// The scores of a classifier are not split. 1d splits every second width, 2d all of them.
+void validate_mlp(const Setting& model, bool classifies, const RunSizes& sizes, const Splits& splits,
+                  Problems& problems) {
+  const Setting* dims = given(model, "dims");
+  if (dims == nullptr || splits.width == 1) return;
+  const std::string why = fmt::format("{} splits widths {} ways", splits.rule, splits.width);
+  const std::size_t last = dims->list().size() - 1;
+  for (std::size_t i = 0; i <= last; ++i) {
+    const bool split = sizes.tensor_mode == "2d" ? !(classifies && i == last) : i != 0 && i != last;
+    if (split) require_multiple(dims->list()[i], fmt::format("model.dims.{}", i), splits.width, why, problems);
+  }
+}
+
+void validate_loaders(const Setting& root, std::int64_t batch, Problems& problems) {
+  for (const std::string part : {"train_data", "test_data"}) {
+    const std::string path = part + ".dataloader.batch_size";
+    const Setting* size = given(root, path);
+    if (size != nullptr && size->integer() != batch)
+      problems.add(*size, path, fmt::format("{}, the batch of a data-parallel rank", batch));
+  }
+}
+
+void validate_datasets(const Setting& root, Problems& problems) {
+  const Setting* loss = given(root, "loss");
+  for (const std::string part : {"train_data", "test_data"}) {
+    const std::string path = part + ".dataset";
+    const Setting* dataset = given(root, path);
+    if (dataset == nullptr) continue;
+    const Setting* target = given(*dataset, "target_shape");
+    if (target != nullptr && given(*dataset, "num_classes") != nullptr)
+      problems.add(*target, path + ".target_shape", "either num_classes or target_shape, not both");
+    if (loss == nullptr) continue;
+    if (is_type(*loss, "MSELoss") && target == nullptr)
+      problems.add((*loss)["type"], "loss.type", fmt::format("CrossEntropyLoss, since {} gives class labels", path));
+    if (is_type(*loss, "CrossEntropyLoss") && target != nullptr)
+      problems.add((*loss)["type"], "loss.type", fmt::format("MSELoss, since {} has a target_shape", path));
+  }
+}
+
+void validate_schedule(const Setting& root, Problems& problems) {
+  const Setting* schedule = given(root, "lr_scheduler");
+  if (schedule != nullptr) {
+    const Setting *warmup = given(*schedule, "warmup_steps"), *total = given(*schedule, "total_steps");
+    if (warmup != nullptr && total != nullptr && warmup->integer() >= total->integer())
+      problems.add(*warmup, "lr_scheduler.warmup_steps", fmt::format("less than total_steps, {}", total->integer()));
+  }
+  const Setting* hooks = given(root, "hooks");
+  if (hooks == nullptr) return;
+  for (std::size_t i = 0; i < hooks->list().size(); ++i) {
+    const Setting& hook = hooks->list()[i];
+    if (!is_type(hook, "LRSchedulerHook")) continue;
+    const std::string path = fmt::format("hooks.{}", i);
+    if (root.find("lr_scheduler") == nullptr)
+      problems.add(hook["type"], path + ".type", "an lr_scheduler in the configuration as well");
+    const Setting* own = given(hook, "by_epoch");
+    const Setting* other = schedule == nullptr ? nullptr : given(*schedule, "by_epoch");
+    if (own != nullptr && other != nullptr && own->boolean() != other->boolean())
+      problems.add(*own, path + ".by_epoch",
+                   fmt::format("{}, as lr_scheduler.by_epoch says at {}", other->boolean(), other->location().text()));
+  }
+}
+
+}  // namespace
+
+void validate(const Setting& root, const std::optional<RunSizes>& sizes, Problems& problems) {
+  if (const Setting* model = given(root, "model")) {
+    const RunSizes known = sizes.value_or(RunSizes{});
+    const Splits splits = splits_of(known);
+    const Setting* loss = given(root, "loss");
+    if (is_type(*model, "vit")) validate_vit(*model, splits, problems);
+    if (is_type(*model, "mlp"))
+      validate_mlp(*model, loss != nullptr && is_type(*loss, "CrossEntropyLoss"), known, splits, problems);
+  }
+  if (sizes && sizes->batch_per_data_rank > 0) validate_loaders(root, sizes->batch_per_data_rank, problems);
+  validate_datasets(root, problems);
+  validate_schedule(root, problems);
+}
+
+}  // namespace ctrain
