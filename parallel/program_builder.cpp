@@ -1,6 +1,7 @@
 #include "parallel/program_builder.h"
 
 #include "memory/error.h"
+#include "parallel/block_runs.h"
 
 namespace ctrain {
 
@@ -26,12 +27,7 @@ BlockId ProgramBuilder::add_staging(const Operand& operand) {
   return static_cast<BlockId>(program_->blocks.size()) - 1;
 }
 
-Segments ProgramBuilder::segments(Name name, const Axes& split) const {
-  const std::int64_t length = program_->dimensions.padded(name) / mesh().size(split);
-  Segments result;
-  result.runs[0] = {mesh().block(program_->rank, split) * length, length};
-  return result;
-}
+Segments ProgramBuilder::segments(Name name, const Axes& split) const { return held_indices(*program_, name, split); }
 
 void ProgramBuilder::local(const Node& node, const Assignment& assignment, const std::vector<BlockId>& inputs,
                            const std::vector<BlockId>& outputs) {
