@@ -50,10 +50,25 @@ VendorCall::~VendorCall() { --vendor_depth; }
 
 }  // namespace ctrain
 
-// The array and nothrow forms of the standard library call these.
+// The array forms of the standard library call these. The nothrow forms would too, but a sanitizer replaces them by its
+// own, whose memory the deletes below must not free.
 void* operator new(std::size_t size) { return ctrain::allocate(size, 0); }
 void* operator new(std::size_t size, std::align_val_t alignment) {
   return ctrain::allocate(size, static_cast<std::size_t>(alignment));
+}
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  try {
+    return ctrain::allocate(size, 0);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
+void* operator new(std::size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
+  try {
+    return ctrain::allocate(size, static_cast<std::size_t>(alignment));
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
 }
 void operator delete(void* pointer) noexcept { std::free(pointer); }
 void operator delete(void* pointer, std::size_t) noexcept { std::free(pointer); }
