@@ -14,11 +14,15 @@ std::string Name::text() const {
 }
 
 Names::Names(std::string_view text) {
+  const auto is_digit = [&](std::size_t i) {
+    return i < text.size() && std::isdigit(static_cast<unsigned char>(text[i])) != 0;
+  };
   for (std::size_t i = 0; i < text.size();) {
     Name name{text[i++]};
+    require(std::isalpha(static_cast<unsigned char>(name.letter)) != 0, "dimension names are letters: '{}'", text);
     int number = 0;
-    while (i < text.size() && std::isdigit(static_cast<unsigned char>(text[i])) != 0)
-      number = 10 * number + (text[i++] - '0');
+    while (is_digit(i) && number < 256) number = 10 * number + (text[i++] - '0');
+    require(number < 256, "dimension number above 255: '{}'", text);
     name.number = static_cast<std::uint8_t>(number);
     push_back(name);
   }

@@ -5,18 +5,18 @@
 
 namespace ctrain {
 
-Segments held_indices(const Program& program, Name dim, const Axes& split) {
+Segments held_indices(const Program& program, int rank, Name dim, const Axes& split) {
   const std::int64_t length = program.dimensions.padded(dim) / program.mesh.size(split);
   Segments result;
-  result.runs[0] = {program.mesh.block(program.rank, split) * length, length};
+  result.runs[0] = {program.mesh.block(rank, split) * length, length};
   return result;
 }
 
-void visit_runs(const Program& program, const Block& block, const Names& order,
+void visit_runs(const Program& program, int rank, const Block& block, const Names& order,
                 const std::function<void(const BlockRun&)>& visit) {
   const Names& dims = block.operand.dims;
-  const std::size_t rank = dims.size();
-  if (rank == 0) return visit({0, 0, 1, 1});
+  const std::size_t count = dims.size();
+  if (count == 0) return visit({0, 0, 1, 1});
 
   std::array<Segments, Names::capacity> held;
   std::array<std::int64_t, Names::capacity> extent{}, stride{};  // logical
@@ -28,11 +28,11 @@ void visit_runs(const Program& program, const Block& block, const Names& order,
     product *= extent[d];
   }
   std::int64_t rows = 1;
-  for (std::size_t d = 0; d < rank; ++d) {
-    held[d] = held_indices(program, dims[d], block.layout.split[d]);
-    if (d + 1 < rank) rows *= held[d].length();
+  for (std::size_t d = 0; d < count; ++d) {
+    held[d] = held_indices(program, rank, dims[d], block.layout.split[d]);
+    if (d + 1 < count) rows *= held[d].length();
   }
-  const std::size_t last = rank - 1;
+  const std::size_t last = count - 1;
   for (std::int64_t row = 0; row < rows; ++row) {
     std::int64_t rest = row, logical = 0;
     bool padding = false;

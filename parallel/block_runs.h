@@ -14,12 +14,12 @@ struct BlockRun {
   std::int64_t local = 0, logical = 0, stride = 1, length = 0;
 };
 
-// Visits the block's elements that are not padding. `order` is the logical tensor's order of dimensions, slowest first
-// (the block's own, or that of a checkpoint).
-void visit_runs(const Program& program, const Block& block, const Names& order,
+// Visits the elements that are not padding of the block that `rank` has where the program's rank has this one. `order`
+// is the logical tensor's order of dimensions, slowest first (the block's own, or that of a checkpoint).
+void visit_runs(const Program& program, int rank, const Block& block, const Names& order,
                 const std::function<void(const BlockRun&)>& visit);
 
-// The logical indices that the program's rank holds of a dimension split over these axes.
-[[nodiscard]] Segments held_indices(const Program& program, Name dim, const Axes& split);
+// The logical indices that a rank of the program's mesh holds of a dimension split over these axes.
+[[nodiscard]] Segments held_indices(const Program& program, int rank, Name dim, const Axes& split);
 
 }  // namespace ctrain

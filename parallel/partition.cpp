@@ -59,7 +59,7 @@ class Partitioner {
   // The loader writes any rows of an input; a split of other dimensions is a slice of those.
   BlockId feed(const Value* value, const Layout& wanted) {
     Layout layout;
-    Feed feed{value->name, -1, 0, 0};
+    FeedBlock feed{value->name, -1, 0, 0};
     if (const int batch = value->dims.index({'b'}); batch >= 0) {
       const Axes& split = wanted.split[static_cast<std::size_t>(batch)];
       layout.split[static_cast<std::size_t>(batch)] = split;

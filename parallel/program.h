@@ -62,7 +62,7 @@ struct CollectiveStep {
 using Step = std::variant<LocalStep, CopyStep, CollectiveStep>;
 
 // A block that the data loader fills: these rows of an input's batch.
-struct Feed {
+struct FeedBlock {
   std::string input;
   BlockId block = -1;
   std::int64_t first_row = 0, rows = 0;  // of the global batch, padded rows included
@@ -75,7 +75,7 @@ struct Program {
   std::vector<Block> blocks;
   std::vector<Step> steps;
   std::size_t first_backward = 0;  // position in steps
-  std::vector<Feed> feeds;
+  std::vector<FeedBlock> feeds;
   std::map<std::string, BlockId> persistent;  // parameters and states by name
   std::map<const Value*, BlockId> kept;       // fetched values
   double flops = 0;                           // of the whole logical graph, all ranks

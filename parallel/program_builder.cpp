@@ -27,7 +27,9 @@ BlockId ProgramBuilder::add_staging(const Operand& operand) {
   return static_cast<BlockId>(program_->blocks.size()) - 1;
 }
 
-Segments ProgramBuilder::segments(Name name, const Axes& split) const { return held_indices(*program_, name, split); }
+Segments ProgramBuilder::segments(Name name, const Axes& split) const {
+  return held_indices(*program_, program_->rank, name, split);
+}
 
 void ProgramBuilder::local(const Node& node, const Assignment& assignment, const std::vector<BlockId>& inputs,
                            const std::vector<BlockId>& outputs) {

@@ -105,36 +105,19 @@ void Executor::bind(const Step& step, std::size_t i, const MeshCommunicators& me
     for (const BlockId id : local->outputs) bound.outputs.push_back(data(id));
   } else if (const auto* copy = std::get_if<CopyStep>(&step)) {
     bound.copy = copy;
-    bound.in = span(copy->input);
-    bound.out = span(copy->output);
+    bound.call.in = span(copy->input);
+    bound.call.out = span(copy->output);
   } else {
-    bound.collective = &std::get<CollectiveStep>(step);
-    bound.communicator = mesh.along(bound.collective->axis);
-    bound.in = span(bound.collective->input);
-    bound.out = span(bound.collective->output);
-    const std::int64_t bytes = std::max(bound.in.count, bound.out.count) * 8;
+    const auto& collective = std::get<CollectiveStep>(step);
+    bound.communicator = mesh.along(collective.axis);
+    bound.call = {collective.collective, span(collective.input), span(collective.output), collective.root,
+                  collective.reduction};
+    if (collective.collective == Collective::broadcast) {  // one span, whether it is sent or received
+      const Span data = span(collective.input >= 0 ? collective.input : collective.output);
+      bound.call.in = bound.call.out = data;
+    }
+    const std::int64_t bytes = std::max(bound.call.in.bytes(), ConstSpan(bound.call.out).bytes());
     bound.communicator->reserve(static_cast<std::size_t>(bytes));
-  }
-}
-
-void Executor::run_collective(const BoundStep& step) {
-  Communicator& line = *step.communicator;
-  const CollectiveStep& what = *step.collective;
-  switch (what.collective) {
-    case Collective::all_gather:
-      return line.all_gather(step.in, step.out);
-    case Collective::all_reduce:
-      return line.all_reduce(step.in, step.out, what.reduction);
-    case Collective::reduce_scatter:
-      return line.reduce_scatter(step.in, step.out, what.reduction);
-    case Collective::all_to_all:
-      return line.all_to_all(step.in, step.out);
-    case Collective::broadcast:
-      return line.broadcast(what.input >= 0 ? step.in : step.out, what.root);
-    case Collective::reduce:
-      return line.reduce(step.in, step.out, what.root, what.reduction);
-    case Collective::shift:
-      return line.shift(step.in, step.out);
   }
 }
 
@@ -143,9 +126,9 @@ void Executor::run(const StepState& state) {
     if (step.kernel != nullptr) {
       step.kernel->run({step.inputs, step.outputs, step.workspace, &state});
     } else if (step.copy != nullptr) {
-      run_copy(*step.copy, step.in.dtype, step.in.data, step.out.data);
+      run_copy(*step.copy, step.call.in.dtype, step.call.in.data, step.call.out.data);
     } else {
-      run_collective(step);
+      step.communicator->run(step.call);
     }
   }
 }

@@ -30,6 +30,7 @@ class ParameterStore {
  public:
   ParameterStore(Device& device, const Program& program);
   [[nodiscard]] std::byte* data(const std::string& name) const;
+  [[nodiscard]] std::size_t bytes() const { return buffer_.size(); }
 
  private:
   Buffer buffer_;
@@ -59,12 +60,10 @@ class Executor {
     std::vector<void*> inputs, outputs;
     void* workspace = nullptr;
     const CopyStep* copy = nullptr;
-    const CollectiveStep* collective = nullptr;
     Communicator* communicator = nullptr;
-    Span in, out;  // of collectives; null data where this rank has none
+    CollectiveCall call;  // of collectives; a copy's blocks stand in its `in` and `out`
   };
   void bind(const Step& step, std::size_t i, const MeshCommunicators& mesh);
-  static void run_collective(const BoundStep& step);
 
   const CompiledProgram* compiled_;
   std::vector<std::byte*> addresses_;

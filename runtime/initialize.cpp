@@ -35,7 +35,7 @@ double draw(const Initializer& initializer, std::uint64_t key, std::uint64_t ind
 template <typename T>
 void fill(const Program& program, const Block& block, std::uint64_t key, T* data) {
   std::vector<BlockRun> runs;
-  visit_runs(program, block, block.operand.dims, [&](const BlockRun& run) { runs.push_back(run); });
+  visit_runs(program, program.rank, block, block.operand.dims, [&](const BlockRun& run) { runs.push_back(run); });
   const auto count = static_cast<std::int64_t>(runs.size());
 #pragma omp parallel for
   for (std::int64_t r = 0; r < count; ++r) {

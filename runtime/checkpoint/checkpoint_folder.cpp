@@ -15,11 +15,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
-fs::path checkpoints_folder(const fs::path& run_folder) { return run_folder / "checkpoints"; }
-
 // Every hidden folder has this form: a checkpoint that is being written, or one that is on its way out.
-fs::path hidden_path(const fs::path& run_folder, std::int64_t step, std::string_view what) {
-  return checkpoints_folder(run_folder) / fmt::format(".step_{}{}", step, what);
+fs::path hidden_path(const fs::path& folder, std::int64_t step, std::string_view what) {
+  return folder / fmt::format(".step_{}{}", step, what);
 }
 bool is_hidden_name(const std::string& name) { return name.starts_with(".step_") && name.ends_with(".tmp"); }
 
@@ -40,26 +38,26 @@ void remove_folder(const fs::path& folder) {
 }
 
 // Takes a checkpoint out of sight before its files go, so that an interruption leaves no damaged one standing.
-fs::path hide_checkpoint(const fs::path& run_folder, std::int64_t step) {
-  fs::path hidden = hidden_path(run_folder, step, ".old.tmp");
-  rename_durably(checkpoint_path(run_folder, step), hidden);
+fs::path hide_checkpoint(const fs::path& folder, std::int64_t step) {
+  fs::path hidden = hidden_path(folder, step, ".old.tmp");
+  rename_durably(checkpoint_path(folder, step), hidden);
   return hidden;
 }
 
 }  // namespace
 
-fs::path checkpoint_path(const fs::path& run_folder, std::int64_t step) {
-  return checkpoints_folder(run_folder) / fmt::format("step_{}", step);
+fs::path checkpoint_path(const fs::path& folder, std::int64_t step) {
+  return folder / fmt::format("step_{}", step);
 }
 
-fs::path pending_checkpoint_path(const fs::path& run_folder, std::int64_t step) {
-  return hidden_path(run_folder, step, ".tmp");
+fs::path pending_checkpoint_path(const fs::path& folder, std::int64_t step) {
+  return hidden_path(folder, step, ".tmp");
 }
 
-fs::path begin_checkpoint(const fs::path& run_folder, std::int64_t step) {
-  const fs::path pending = pending_checkpoint_path(run_folder, step);
+fs::path begin_checkpoint(const fs::path& folder, std::int64_t step) {
+  const fs::path pending = pending_checkpoint_path(folder, step);
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(checkpoints_folder(run_folder), error)) {
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
     if (is_hidden_name(entry.path().filename().string())) remove_folder(entry.path());
   }
   fs::create_directories(pending, error);
@@ -67,21 +65,21 @@ fs::path begin_checkpoint(const fs::path& run_folder, std::int64_t step) {
   return pending;
 }
 
-fs::path commit_checkpoint(const fs::path& run_folder, const Manifest& manifest) {
-  const fs::path pending = pending_checkpoint_path(run_folder, manifest.step);
-  const fs::path final_path = checkpoint_path(run_folder, manifest.step);
+fs::path commit_checkpoint(const fs::path& folder, const Manifest& manifest) {
+  const fs::path pending = pending_checkpoint_path(folder, manifest.step);
+  const fs::path final_path = checkpoint_path(folder, manifest.step);
   write_manifest(pending, manifest);
   std::optional<fs::path> replaced;
-  if (fs::exists(final_path)) replaced = hide_checkpoint(run_folder, manifest.step);
+  if (fs::exists(final_path)) replaced = hide_checkpoint(folder, manifest.step);
   rename_durably(pending, final_path);
   if (replaced) remove_folder(*replaced);
   return final_path;
 }
 
-std::vector<std::int64_t> complete_checkpoints(const fs::path& run_folder) {
+std::vector<std::int64_t> complete_checkpoints(const fs::path& folder) {
   std::vector<std::int64_t> steps;
   std::error_code error;  // no folder, no checkpoints
-  for (const auto& entry : fs::directory_iterator(checkpoints_folder(run_folder), error)) {
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
     const auto step = step_of(entry.path().filename().string());
     if (step && has_manifest(entry.path())) steps.push_back(*step);
   }
@@ -89,18 +87,18 @@ std::vector<std::int64_t> complete_checkpoints(const fs::path& run_folder) {
   return steps;
 }
 
-std::optional<fs::path> find_latest_complete(const fs::path& run_folder) {
-  const auto steps = complete_checkpoints(run_folder);
-  return steps.empty() ? std::nullopt : std::optional(checkpoint_path(run_folder, steps.back()));
+std::optional<fs::path> find_latest_complete(const fs::path& folder) {
+  const auto steps = complete_checkpoints(folder);
+  return steps.empty() ? std::nullopt : std::optional(checkpoint_path(folder, steps.back()));
 }
 
-void prune_checkpoints(const fs::path& run_folder, std::int64_t keep_last, std::int64_t keep_every) {
+void prune_checkpoints(const fs::path& folder, std::int64_t keep_last, std::int64_t keep_every) {
   require(keep_last >= 1, "at least one checkpoint is kept, not {}", keep_last);
-  const auto steps = complete_checkpoints(run_folder);
+  const auto steps = complete_checkpoints(folder);
   const auto kept_from = static_cast<std::int64_t>(steps.size()) - keep_last;
   for (std::int64_t i = 0; i < kept_from; ++i) {
     const std::int64_t step = steps[static_cast<std::size_t>(i)];
-    if (keep_every == 0 || step % keep_every != 0) remove_folder(hide_checkpoint(run_folder, step));
+    if (keep_every == 0 || step % keep_every != 0) remove_folder(hide_checkpoint(folder, step));
   }
 }
 

@@ -68,7 +68,7 @@ class ManifestReader {
   [[nodiscard]] ManifestFile read_entry(const Json& json) const {
     if (!json.is_object()) fail("lists a file that is not a JSON object");
     ManifestFile file{text(json, "name"), number(json, "size"), 0};
-    if (file.name.empty() || file.name == ".." || file.name != fs::path(file.name).filename()) {
+    if (file.name.empty() || file.name == "." || file.name == ".." || file.name != fs::path(file.name).filename()) {
       fail(fmt::format("lists '{}', which is not a file of this folder", file.name));
     }
     const std::string crc = text(json, "crc32");

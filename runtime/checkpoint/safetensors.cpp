@@ -9,8 +9,12 @@ namespace ctrain {
 
 namespace fs = std::filesystem;
 
+SafetensorsWriter::SafetensorsWriter(fs::path path, std::vector<StoredTensor> tensors)
+    : path_(std::move(path)), tensors_(std::move(tensors)), file_(File::create(path_.string() + ".tmp")) {}
+
+// Delegates, so that the destructor removes the temporary file where the header cannot be written.
 SafetensorsWriter::SafetensorsWriter(fs::path path, std::vector<StoredTensor> tensors, const StoredMetadata& metadata)
-    : path_(std::move(path)), tensors_(std::move(tensors)), file_(File::create(path_.string() + ".tmp")) {
+    : SafetensorsWriter(std::move(path), std::move(tensors)) {
   file_.write(encode_header(tensors_, metadata));
 }
 

@@ -20,7 +20,7 @@ namespace ctrain {
 class SafetensorsWriter {
  public:
   // `metadata` is any text by key; Hugging Face's loaders want {"format": "pt"}.
-  SafetensorsWriter(std::filesystem::path path, std::vector<StoredTensor> tensors, const StoredMetadata& metadata = {});
+  SafetensorsWriter(std::filesystem::path path, std::vector<StoredTensor> tensors, const StoredMetadata& metadata);
   SafetensorsWriter(const SafetensorsWriter&) = delete;
   SafetensorsWriter& operator=(const SafetensorsWriter&) = delete;
   ~SafetensorsWriter();
@@ -32,6 +32,8 @@ class SafetensorsWriter {
   void finish();
 
  private:
+  SafetensorsWriter(std::filesystem::path path, std::vector<StoredTensor> tensors);  // makes the temporary file
+
   std::filesystem::path path_;
   std::vector<StoredTensor> tensors_;
   std::size_t next_ = 0;  // index of the tensor to write next

@@ -19,10 +19,11 @@ using Form = Type::Form;
 
 constexpr const char* not_built = "is not built yet in this version";
 
-template <typename Named>
-std::vector<std::string> names_of(const std::vector<Named>& rows, std::string Named::*name) {
+template <typename Row>
+std::vector<std::string> built_names(const std::vector<Row>& rows, std::string Row::*name) {
   std::vector<std::string> names;
-  for (const Named& row : rows) names.push_back(row.*name);
+  for (const Row& row : rows)
+    if (row.built) names.push_back(row.*name);
   return names;
 }
 
@@ -141,7 +142,7 @@ class Checker {
     const std::string near = nearest(member.first, names);
     std::string expected = "a known key";
     if (near.empty() && !path.empty() && !fields.empty())
-      expected = fmt::format("one of the keys {}", fmt::join(names_of(fields, &Field::name), ", "));
+      expected = fmt::format("one of the keys {}", fmt::join(built_names(fields, &Field::name), ", "));
     if (fields.empty()) expected = "no arguments here";
     const Setting& value = member.second;
     const std::string text = value.kind() == Kind::text ? value.text() : value.inline_text();
@@ -223,7 +224,7 @@ class Checker {
     const Component* found = name->kind() == Kind::text ? find_component(type.family, name->text()) : nullptr;
     if (found == nullptr) {
       const std::string near = name->kind() == Kind::text
-                                   ? nearest(name->text(), names_of(components_of(type.family), &Component::type))
+                                   ? nearest(name->text(), built_names(components_of(type.family), &Component::type))
                                    : "";
       return wrong(type, *name, join(path, "type"), near);
     }

@@ -27,7 +27,10 @@ Setting* find_or_add(Setting& root, std::string_view path) {
     const std::string_view key = path.substr(0, path.find('.'));
     path.remove_prefix(std::min(path.size(), key.size() + 1));
     Setting& above = *place.setting;
-    if (above.is_null()) above = Setting::of(std::vector<Setting::Member>{});
+    if (above.is_null()) {
+      above = Setting::of(std::vector<Setting::Member>{});
+      above.place(command_line, command_line);
+    }
     place = step_into(place, key);
     if (place.setting != nullptr) continue;
     if (above.kind() != Setting::Kind::mapping) return nullptr;

@@ -55,8 +55,8 @@ bool resolve_data(const Setting& root, std::optional<std::int64_t> world_size, R
       *world_size >= 1 && *world_size <= std::numeric_limits<int>::max() && *world_size % sizes.tensor == 0;
   if (!fits) {
     problems.add(root.at("parallel.tensor.size"), "parallel.tensor.size",
-                 fmt::format("a divisor of the number of ranks, {}; for this size, start {} ranks", *world_size,
-                             nearest_multiples(*world_size, sizes.tensor)));
+                 fmt::format("a divisor of the number of ranks, {}; nearest numbers of ranks for this size: {}",
+                             *world_size, nearest_multiples(*world_size, sizes.tensor)));
     return false;
   }
   sizes.data = static_cast<int>(*world_size / sizes.tensor);
@@ -75,7 +75,8 @@ bool resolve_batch(const Setting& root, RunSizes& sizes, Problems& problems) {
   const Setting* loader = root.find_path("train_data.dataloader.batch_size");
   const bool from_loader = local->is_null() && global->is_null();
   if (from_loader && (loader == nullptr || loader->is_null())) {
-    problems.refuse(root, "BATCH_SIZE", "is missing; expected BATCH_SIZE or GLOBAL_BATCH_SIZE, an integer >= 1");
+    problems.refuse(root.location(), "BATCH_SIZE", "",
+                    "is missing; expected BATCH_SIZE or GLOBAL_BATCH_SIZE, an integer >= 1");
     return false;
   }
   const bool whole = !global->is_null();
@@ -83,9 +84,10 @@ bool resolve_batch(const Setting& root, RunSizes& sizes, Problems& problems) {
   const std::string key = whole ? "GLOBAL_BATCH_SIZE" : from_loader ? "train_data.dataloader.batch_size" : "BATCH_SIZE";
   const std::int64_t divisor = std::int64_t{whole ? sizes.data : 1} * sizes.side, size = given.integer();
   if (size % divisor != 0) {
-    std::string why = whole ? fmt::format("{} data-parallel ranks", sizes.data) : "a data-parallel rank";
-    if (sizes.side > 1)
-      why += fmt::format(", mode 2d over {} ranks splits the batch {} ways", sizes.tensor, sizes.side);
+    const std::string splits =
+        fmt::format("mode 2d over {} ranks splits the batch of a data-parallel rank {} ways", sizes.tensor, sizes.side);
+    const std::string replicas = fmt::format("{} data-parallel ranks", sizes.data);
+    const std::string why = !whole ? splits : sizes.side == 1 ? replicas : replicas + "; " + splits;
     problems.add(given, key,
                  fmt::format("a multiple of {} ({}); nearest {}", divisor, why, nearest_multiples(size, divisor)));
     return false;

@@ -12,20 +12,44 @@
 
 namespace ctrain {
 
-Type boolean() { return {.form = Type::Form::boolean}; }
-Type integer(std::int64_t least, double most) {
-  return {.form = Type::Form::integer, .least = static_cast<double>(least), .most = most};
+namespace {
+
+Type of_form(Type::Form form) {
+  Type type;
+  type.form = form;
+  return type;
 }
-Type real(double least, double most) { return {.form = Type::Form::real, .least = least, .most = most}; }
+
+Type number(Type::Form form, double least, double most) {
+  Type type = of_form(form);
+  type.least = least;
+  type.most = most;
+  return type;
+}
+
+}  // namespace
+
+Type boolean() { return of_form(Type::Form::boolean); }
+Type integer(std::int64_t least, double most) { return number(Type::Form::integer, static_cast<double>(least), most); }
+Type real(double least, double most) { return number(Type::Form::real, least, most); }
 Type real_below(double least, double most) {
-  return {.form = Type::Form::real, .least = least, .most = most, .most_excluded = true};
+  Type type = real(least, most);
+  type.most_excluded = true;
+  return type;
 }
-Type text() { return {}; }
+Type text() { return of_form(Type::Form::text); }
 Type choice(std::vector<std::string> choices, std::vector<std::string> later) {
-  return {.choices = std::move(choices), .later_choices = std::move(later)};
+  Type type = text();
+  type.choices = std::move(choices);
+  type.later_choices = std::move(later);
+  return type;
 }
 Type list_of(Type item, std::size_t fewest, std::size_t most) {
-  return {.form = Type::Form::list, .item = {std::move(item)}, .fewest_items = fewest, .most_items = most};
+  Type type = of_form(Type::Form::list);
+  type.item = {std::move(item)};
+  type.fewest_items = fewest;
+  type.most_items = most;
+  return type;
 }
 Type one_or_list_of(Type item, std::size_t fewest, std::size_t most) {
   Type type = list_of(std::move(item), fewest, most);
@@ -33,9 +57,16 @@ Type one_or_list_of(Type item, std::size_t fewest, std::size_t most) {
   return type;
 }
 Type mapping(std::vector<Field> fields, std::string shorthand) {
-  return {.form = Type::Form::mapping, .fields = std::move(fields), .shorthand = std::move(shorthand)};
+  Type type = of_form(Type::Form::mapping);
+  type.fields = std::move(fields);
+  type.shorthand = std::move(shorthand);
+  return type;
 }
-Type component(std::string family) { return {.form = Type::Form::component, .family = std::move(family)}; }
+Type component(std::string family) {
+  Type type = of_form(Type::Form::component);
+  type.family = std::move(family);
+  return type;
+}
 Type nullable(Type type) {
   type.nullable = true;
   return type;
@@ -139,11 +170,11 @@ namespace {
 std::string describe_range(const Type& type) {
   const bool integers = type.form == Type::Form::integer;
   const std::string name = integers ? "an integer" : "a number";
-  const auto number = [](double value) { return fmt::format("{}", value); };
+  const auto bound = [](double value) { return fmt::format("{}", value); };
   const bool bounded = std::isfinite(type.most) && !(integers && type.most == std::numeric_limits<std::int32_t>::max());
   if (std::isfinite(type.least) && bounded)
-    return fmt::format("{} in [{}, {}{}", name, number(type.least), number(type.most), type.most_excluded ? ")" : "]");
-  if (std::isfinite(type.least)) return fmt::format("{} >= {}", name, number(type.least));
+    return fmt::format("{} in [{}, {}{}", name, bound(type.least), bound(type.most), type.most_excluded ? ")" : "]");
+  if (std::isfinite(type.least)) return fmt::format("{} >= {}", name, bound(type.least));
   return name;
 }
 

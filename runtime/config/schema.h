@@ -33,8 +33,8 @@ struct Type {
   std::size_t fewest_items = 0, most_items = std::numeric_limits<std::size_t>::max();
   bool single = false;  // list: a lone value v stands for [v]
 
-  std::vector<Field> fields = {};  // mapping
-  std::string shorthand = {};      // mapping: a lone value v stands for {shorthand: v}
+  std::vector<Field> fields;   // mapping
+  std::string shorthand = {};  // mapping: a lone value v stands for {shorthand: v}
 
   std::string family = {};  // component: which table its `type` is looked up in; a bare text stands for {type: text}
 };

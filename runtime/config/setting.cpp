@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <tuple>
 
 #include "memory/error.h"
 #include "runtime/config/scalar.h"
@@ -225,7 +227,12 @@ void Problems::refuse(const Location& at, std::string_view key, std::string_view
   std::string line = at.text();
   if (!key.empty()) line += fmt::format(": {}", key);
   if (!value.empty()) line += fmt::format(": '{}'", shortened(std::string(value)));
-  lines_.push_back(fmt::format("{}: {}", line, reason));
+  const auto earlier = [](const Location& a, const Location& b) {
+    return std::tuple(a.line == 0, a.line, a.column) < std::tuple(b.line == 0, b.line, b.column);
+  };
+  const auto next = std::upper_bound(places_.begin(), places_.end(), at, earlier);
+  lines_.insert(lines_.begin() + (next - places_.begin()), fmt::format("{}: {}", line, reason));
+  places_.insert(next, at);
 }
 
 void Problems::refuse(const Setting& at, std::string_view key, std::string_view reason) {

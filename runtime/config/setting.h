@@ -90,6 +90,7 @@ class Problems {
   void throw_if_any() const;
 
  private:
+  std::vector<Location> places_;  // of the lines; both in the order of the file, with the command line at the end
   std::vector<std::string> lines_;
 };
 

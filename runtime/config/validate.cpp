@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -53,12 +54,14 @@ void validate_vit(const Setting& model, const Splits& splits, Problems& problems
   const auto split = [&](const std::string& what, std::int64_t ways) {
     return fmt::format("{} splits {} {} ways", splits.rule, what, ways);
   };
-  if (width != nullptr && heads != nullptr && width->integer() % heads->integer() != 0)
-    require_multiple(*width, "model.hidden_size", heads->integer(), "the number of heads", problems);
   if (heads != nullptr)
     require_multiple(*heads, "model.num_heads", splits.heads, split("heads", splits.heads), problems);
-  if (width != nullptr)
-    require_multiple(*width, "model.hidden_size", splits.width, split("widths", splits.width), problems);
+  if (width != nullptr) {
+    const std::int64_t count = heads == nullptr ? 1 : heads->integer();
+    std::string why = fmt::format("{} heads", count);
+    if (splits.width > 1) why += "; " + split("widths", splits.width);
+    require_multiple(*width, "model.hidden_size", std::lcm(count, splits.width), why, problems);
+  }
   if (const Setting* representation = given(model, "representation_size"))
     require_multiple(*representation, "model.representation_size", splits.width, split("widths", splits.width),
                      problems);
