@@ -38,7 +38,8 @@ template <typename... Args>
 // Throws unless `condition` holds. For what the program itself must guarantee; never for a user's input.
 template <typename... Args>
 void require(bool condition, fmt::format_string<Args...> format, Args&&... args) {
-  if (!condition) throw Error(ErrorKind::running, "internal error: " + fmt::format(format, std::forward<Args>(args)...));
+  if (!condition)
+    throw Error(ErrorKind::running, "internal error: " + fmt::format(format, std::forward<Args>(args)...));
 }
 
 }  // namespace ctrain

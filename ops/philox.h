@@ -40,7 +40,9 @@ constexpr std::array<std::uint32_t, 4> philox(std::uint64_t key, std::uint64_t b
   return {x0, x1, x2, x3};
 }
 
-constexpr std::uint32_t random_word(std::uint64_t key, std::uint64_t index) { return philox(key, index / 4)[index % 4]; }
+constexpr std::uint32_t random_word(std::uint64_t key, std::uint64_t index) {
+  return philox(key, index / 4)[index % 4];
+}
 
 // Uniform in [0, 1), 32 bits.
 constexpr double random_uniform(std::uint64_t key, std::uint64_t index) { return random_word(key, index) * 0x1p-32; }

@@ -11,6 +11,10 @@ if(CTRAIN_SANITIZE)
   target_link_options(ctrain_options INTERFACE -fsanitize=${CTRAIN_SANITIZE})
 endif()
 
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  target_compile_options(ctrain_options INTERFACE -Wno-restrict) # false alarms in std::string (GCC bug 105651)
+endif()
+
 set(CTRAIN_FLOORS "" CACHE INTERNAL "")
 
 # ctrain_floor(<folder> BELOW <floors> LIBRARIES <targets>)

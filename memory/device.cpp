@@ -1,0 +1,64 @@
+#include "memory/device.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "memory/error.h"
+
+namespace ctrain {
+namespace {
+
+class CpuEvent final : public Event {
+ public:
+  void synchronize() override {}
+};
+
+class CpuStream final : public Stream {
+ public:
+  void synchronize() override {}
+  void record(Event&) override {}
+  void wait(Event&) override {}
+};
+
+class CpuDevice final : public Device {
+ public:
+  [[nodiscard]] std::string name() const override { return "cpu"; }
+
+  [[nodiscard]] void* allocate(std::size_t bytes) override {
+    constexpr std::size_t alignment = 64;
+    const std::size_t rounded = (bytes + alignment - 1) / alignment * alignment;
+    void* pointer = std::aligned_alloc(alignment, rounded);
+    if (pointer == nullptr) throw running_error("out of memory: {} bytes were asked for on the host", bytes);
+    std::memset(pointer, 0, rounded);
+    return pointer;
+  }
+  void release(void* pointer) noexcept override { std::free(pointer); }
+  std::unique_ptr<Stream> make_stream() override { return std::make_unique<CpuStream>(); }
+  std::unique_ptr<Event> make_event() override { return std::make_unique<CpuEvent>(); }
+  void upload(void* to, const void* from, std::size_t bytes, Stream&) override { std::memcpy(to, from, bytes); }
+  void download(void* to, const void* from, std::size_t bytes, Stream&) override { std::memcpy(to, from, bytes); }
+};
+
+}  // namespace
+
+std::unique_ptr<Device> make_cpu_device() { return std::make_unique<CpuDevice>(); }
+
+Buffer::Buffer(Device& device, std::size_t bytes) : device_(&device), size_(bytes) {
+  if (bytes > 0) data_ = static_cast<std::byte*>(device.allocate(bytes));
+}
+
+Buffer::~Buffer() {
+  if (data_ != nullptr) device_->release(data_);
+}
+
+Buffer::Buffer(Buffer&& other) noexcept { *this = std::move(other); }
+
+Buffer& Buffer::operator=(Buffer&& other) noexcept {
+  std::swap(device_, other.device_);
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+}  // namespace ctrain

@@ -1,0 +1,69 @@
+#include "ops/autodiff.h"
+
+#include <set>
+#include <vector>
+
+#include "memory/error.h"
+#include "ops/build.h"
+#include "ops/op.h"
+
+namespace ctrain {
+namespace {
+
+// Values whose gradient somebody wants: parameters, inputs that ask for it, and what is computed from them.
+std::set<const Value*> differentiable(const Graph& graph) {
+  std::set<const Value*> result(graph.parameters().begin(), graph.parameters().end());
+  for (const Value* input : graph.inputs())
+    if (input->wants_gradient) result.insert(input);
+  for (const Node& node : graph.nodes())
+    for (const Value* input : node.inputs)
+      if (result.contains(input)) result.insert(node.outputs.begin(), node.outputs.end());
+  return result;
+}
+
+}  // namespace
+
+Gradients backward(Graph& graph, Value* root, Value* seed) {
+  const std::set<const Value*> wanted = differentiable(graph);
+  std::map<const Value*, std::vector<Value*>> contributions;
+  Gradients gradients;
+  // A gradient made for a parameter takes its stored layout; one that is passed on (`dy` of a sum) stays what it is.
+  const auto contribute = [&](Value* to, Value* gradient, const Value* dy) {
+    if (to->kind == Value::Kind::parameter && gradient != dy) gradient->like = to;
+    contributions[to].push_back(gradient);
+  };
+  const auto collect = [&](Value* value) -> Value* {
+    const auto it = contributions.find(value);
+    if (it == contributions.end()) return nullptr;
+    Value* total = add(it->second);
+    if (value->kind == Value::Kind::parameter && it->second.size() > 1) total->like = value;
+    return gradients[value] = total;
+  };
+
+  require(root->producer != nullptr, "backward: the root is not computed");
+  graph.mark_backward();
+  if (seed != nullptr) contribute(root, seed, seed);
+  std::vector<Node*> forward;
+  for (Node& node : graph.nodes()) forward.push_back(&node);
+  for (auto it = forward.rbegin(); it != forward.rend(); ++it) {
+    Node& node = **it;
+    if (&node == root->producer && seed == nullptr) {
+      require(!node.fused_gradients.empty(), "backward: {} is no loss and there is no seed", node.name);
+      for (const FusedGradient& fused : node.fused_gradients) contribute(fused.of, fused.build(), nullptr);
+      continue;
+    }
+    Value* dy = collect(node.outputs[0]);
+    if (dy == nullptr) continue;
+    require(node.op->gradient != nullptr, "backward: {} has no gradient", node.op->name);
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+      if (!wanted.contains(node.inputs[i])) continue;
+      if (Value* gradient = node.op->gradient(node, dy, i)) contribute(node.inputs[i], gradient, dy);
+    }
+  }
+  for (Value* parameter : graph.parameters()) collect(parameter);
+  for (Value* input : graph.inputs())
+    if (input->wants_gradient) collect(input);
+  return gradients;
+}
+
+}  // namespace ctrain

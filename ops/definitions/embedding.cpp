@@ -1,0 +1,29 @@
+// embedding: rows of a table E[v, h] by index; an index outside this rank's block of v contributes zero, so that the
+// lookup is partial over the axes of v.   ids [b, s] (int32), E [v, h] -> [b, s, h]
+#include "ops/op.h"
+
+namespace ctrain {
+namespace {
+
+std::vector<OutputSpec> infer(const std::vector<Value*>& inputs, const Attributes&) {
+  require(inputs[0]->dtype == DType::i32 && inputs[1]->dims.size() == 2, "embedding takes int32 indices and a table");
+  Names dims = inputs[0]->dims;
+  dims.push_back(inputs[1]->dims[1]);
+  return {{dims, inputs[1]->dtype}};
+}
+
+Value* gradient(const Node& node, Value* dy, std::size_t i) {
+  if (i == 0) return nullptr;
+  return dy->graph->apply_one("embedding_grad", {node.inputs[0], dy}, {{"output", node.inputs[1]->dims.text()}});
+}
+
+std::vector<OutputSpec> infer_grad(const std::vector<Value*>& inputs, const Attributes& attributes) {
+  return {{Names(attributes.text("output")), inputs[1]->dtype}};
+}
+
+const OpRegistration embedding("embedding", {.name = "embedding", .infer = infer, .gradient = gradient, .claims = ClaimOrder::lookup});
+// embedding_grad: (ids, dy) -> dE, rows added at their index
+const OpRegistration embedding_grad("embedding_grad", {.name = "embedding_grad", .infer = infer_grad, .claims = ClaimOrder::lookup});
+
+}  // namespace
+}  // namespace ctrain

@@ -1,0 +1,147 @@
+// The logical graph: one device, global shapes. Models are written in it once; autodiff appends the backward pass and
+// the optimizer's updates to the same list of nodes; the partition pass (parallel/partition.h) makes it local.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "ops/dtype.h"
+#include "ops/names.h"
+
+namespace ctrain {
+
+class Graph;
+struct Node;
+struct OpDefinition;
+
+// How an op's constants are given: a rate, a token index, an output signature.
+class Attributes {
+ public:
+  using Attribute = std::variant<std::int64_t, double, std::string>;
+  Attributes() = default;
+  Attributes(std::initializer_list<std::pair<const std::string, Attribute>> items) : items_(items) {}
+  [[nodiscard]] std::int64_t integer(const std::string& key) const;
+  [[nodiscard]] double real(const std::string& key) const;
+  [[nodiscard]] const std::string& text(const std::string& key) const;
+  [[nodiscard]] const std::map<std::string, Attribute>& items() const { return items_; }
+
+ private:
+  std::map<std::string, Attribute> items_;
+};
+
+// How a parameter is stored when a mode has an axis to spare, and which rule of a mode it falls under.
+enum class ParameterRole {
+  linear,     // a weight of a product
+  vector,     // a linear bias, a layer norm's weight or bias
+  embedding,  // patch, class token, position, small classifier
+};
+
+struct Initializer {
+  enum class Kind { constant, uniform, normal, truncated_normal };
+  Kind kind = Kind::constant;
+  double value =
+      0;  // constant: the value; uniform: the bound; normal, truncated normal (at two deviations): the deviation
+};
+
+// What a checkpoint shows of a parameter: the shape and the order of dimensions of the public model.
+struct PublicForm {
+  Names order;  // our dimensions in the file's order, e.g. "tndh" of a weight that we keep as "htnd"
+  std::vector<std::int64_t> shape;  // the file's shape, e.g. [3h, h]
+};
+
+struct Value {
+  enum class Kind {
+    parameter,  // trained; lives in its stored layout
+    state,      // of the optimizer; starts at zero; laid out as `like`
+    input,      // fed by the data loader, in whatever layout its readers want
+    computed,
+  };
+  int id = 0;
+  Kind kind = Kind::computed;
+  DType dtype = DType::f32;
+  Names dims;
+  std::string name;             // of parameters, states and inputs; of others for people
+  const Value* like = nullptr;  // the parameter whose stored layout this value (its gradient, its state) shares
+  Node* producer = nullptr;     // of computed values
+  Graph* graph = nullptr;
+  // parameters only
+  ParameterRole role = ParameterRole::linear;
+  Initializer initializer;
+  Name spread;  // the dimension that takes a mode's extra axes (the output dimension of a weight)
+  PublicForm form;
+  // inputs only: autodiff is asked for this input's gradient (tests, and stages of a pipeline)
+  bool wants_gradient = false;
+};
+
+// Gradients of a loss that is fused with its own backward pass: given dy of the loss (nullptr: 1), the gradient of
+// `of`.
+struct FusedGradient {
+  Value* of = nullptr;
+  std::function<Value*()> build;
+};
+
+struct Node {
+  const OpDefinition* op = nullptr;
+  std::vector<Value*> inputs, outputs;
+  Attributes attributes;
+  std::string name;  // unique; for people
+  std::vector<FusedGradient> fused_gradients;
+};
+
+class Graph {
+ public:
+  explicit Graph(DType real = DType::f32) : real_(real) {}
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
+
+  // Extents of the dimensions: set before use; a second, different value is an error.
+  void set_extent(Name name, std::int64_t extent);
+  [[nodiscard]] std::int64_t extent(Name name) const;
+  [[nodiscard]] const std::map<Name, std::int64_t>& extents() const { return extents_; }
+  [[nodiscard]] std::int64_t elements(const Names& dims) const;
+
+  [[nodiscard]] DType real() const { return real_; }  // the type that the model computes in
+
+  Value* parameter(const std::string& name, const Names& dims, ParameterRole role, Initializer initializer);
+  Value* state(const std::string& name, const Value* like);
+  Value* input(const std::string& name, const Names& dims, DType dtype);
+
+  // Appends a node; its outputs' dimensions follow from the op's shape rule.
+  std::vector<Value*> apply(const std::string& op, const std::vector<Value*>& inputs,
+                            const Attributes& attributes = {});
+  Value* apply_one(const std::string& op, const std::vector<Value*>& inputs, const Attributes& attributes = {});
+
+  // The nodes before this one are the forward pass; 0 until backward() was called.
+  [[nodiscard]] std::size_t first_backward() const { return first_backward_; }
+  void mark_backward() { first_backward_ = nodes_.size(); }
+
+  [[nodiscard]] const std::deque<Node>& nodes() const { return nodes_; }
+  [[nodiscard]] std::deque<Node>& nodes() { return nodes_; }
+  [[nodiscard]] const std::vector<Value*>& parameters() const { return parameters_; }
+  [[nodiscard]] const std::vector<Value*>& states() const { return states_; }
+  [[nodiscard]] const std::vector<Value*>& inputs() const { return inputs_; }
+
+  // While a scope is set ("blocks.0"), unique names begin with it: those of nodes, for people, and the keys of dropout
+  // masks, which are part of what a seed means.
+  void set_scope(std::string scope) { scope_ = std::move(scope); }
+  std::string unique_name(const std::string& what);
+
+ private:
+  Value* new_value(Value::Kind kind, const Names& dims, DType dtype, const std::string& name);
+
+  DType real_;
+  std::map<Name, std::int64_t> extents_;
+  std::deque<Value> values_;
+  std::deque<Node> nodes_;
+  std::vector<Value*> parameters_, states_, inputs_;
+  std::map<std::string, int> names_used_;
+  std::string scope_;
+  std::size_t first_backward_ = 0;
+};
+
+}  // namespace ctrain

@@ -1,0 +1,58 @@
+// How the reference kernels walk over blocks. Everything here is computed when a kernel is made, into tables; running a
+// kernel only reads them.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "ops/kernel.h"
+
+namespace ctrain::reference {
+
+// Elements between neighbours along `name`; 0 where the operand lacks it, so that it is broadcast along that name.
+std::int64_t stride(const Operand& operand, Name name);
+
+// Offsets in `operand` of all index tuples over `dims`, row-major; `shapes` is any operands that know the extents.
+std::vector<std::int64_t> offsets(const Operand& operand, const Names& dims, const std::vector<Operand>& shapes);
+
+// Where a logical index stands in a block; -1 where the block does not hold it.
+std::int64_t local_index(const Segments& segments, std::int64_t logical);
+
+// A block as rows of its last dimension (a scalar is one row of one column). Columns whose logical index is not below
+// the extent are padding: kernels select around them and write zero there.
+struct Rows {
+  Rows(const LocalNode& node, const Operand& block);
+  [[nodiscard]] bool valid(std::int64_t column) const { return logical[static_cast<std::size_t>(column)] < extent; }
+
+  std::int64_t count = 1, width = 1;
+  std::int64_t extent = 1;            // logical extent of the last dimension
+  std::vector<std::int64_t> logical;  // index of each column
+};
+
+// A number for each element of a block that is a sum of one for its row and one for its column.
+class ElementMap {
+ public:
+  ElementMap(const std::vector<std::vector<std::int64_t>>& terms_by_dimension);
+  [[nodiscard]] std::int64_t operator()(std::int64_t row, std::int64_t column) const {
+    return rows_[static_cast<std::size_t>(row)] + columns_[static_cast<std::size_t>(column)];
+  }
+
+ private:
+  std::vector<std::int64_t> rows_, columns_;
+};
+
+// Where the elements of `block` stand in `operand`, which may lack or permute some of its dimensions.
+ElementMap positions(const Operand& block, const Operand& operand);
+
+// Logical flat index over those dimensions of the block that are in `over`: row-major, logical extents.
+ElementMap logical_index(const LocalNode& node, const Operand& block, const Names& over);
+
+// Registers a kernel of the reference backend in both element types.
+struct ReferenceKernel {
+  ReferenceKernel(const std::string& op, const KernelFactory& f32, const KernelFactory& f64) {
+    KernelTable::instance().add(Backend::reference, op, DType::f32, f32);
+    KernelTable::instance().add(Backend::reference, op, DType::f64, f64);
+  }
+};
+
+}  // namespace ctrain::reference

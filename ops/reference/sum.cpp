@@ -1,0 +1,40 @@
+// sum, sum_squares (ops/definitions/sum.cpp), added up in double in the order of the operand's elements.
+#include <algorithm>
+
+#include "ops/reference/indexing.h"
+
+namespace ctrain::reference {
+namespace {
+
+template <typename T>
+Kernel sum(const LocalNode& node) {
+  const Rows x_rows(node, node.inputs[0]);
+  const ElementMap target = positions(node.inputs[0], node.outputs[0]);
+  const std::int64_t elements = node.outputs[0].elements();
+  const auto run = [=](const Invocation& call) {
+    const T* x = call.in<T>(0);
+    auto* sums = static_cast<double*>(call.workspace);
+    std::fill_n(sums, elements, 0.0);
+    for (std::int64_t row = 0; row < x_rows.count; ++row)
+      for (std::int64_t column = 0; column < x_rows.width; ++column) sums[target(row, column)] += *x++;
+    std::transform(sums, sums + elements, call.out<T>(), [](double value) { return static_cast<T>(value); });
+  };
+  return {run, static_cast<std::size_t>(elements) * sizeof(double)};
+}
+
+template <typename T>
+Kernel sum_squares(const LocalNode& node) {
+  const std::int64_t elements = node.inputs[0].elements();
+  return {[=](const Invocation& call) {
+    const T* x = call.in<T>(0);
+    double total = 0;
+    for (std::int64_t i = 0; i < elements; ++i) total += static_cast<double>(x[i]) * x[i];
+    *call.out<T>() = static_cast<T>(total);
+  }};
+}
+
+const ReferenceKernel sum_kernel("sum", sum<float>, sum<double>);
+const ReferenceKernel sum_squares_kernel("sum_squares", sum_squares<float>, sum_squares<double>);
+
+}  // namespace
+}  // namespace ctrain::reference

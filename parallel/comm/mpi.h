@@ -1,0 +1,38 @@
+// Ranks that are processes, started by mpirun or srun (Open MPI). Collectives are made of nonblocking messages between
+// pairs, so that a rank which waits knows for whom, and sums are formed here, in the order of the members, with the
+// bits of `local`: an all_reduce exchanges slices, adds, and gathers (two rounds), or gathers and adds where it is
+// small (one).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "parallel/comm/communicator.h"
+#include "parallel/comm/wait_policy.h"
+
+namespace ctrain {
+
+// MPI from construction to destruction; one at a time, used by one thread at a time. Errors are for the caller to pass
+// on by world().abort(what()): nothing else ends the other processes. If the environment itself is unwound by an
+// exception, it aborts the job instead of waiting for the others in MPI_Finalize.
+class MpiEnvironment {
+ public:
+  // A message has at most `largest_message` elements (MPI counts them in an int); longer spans go as several.
+  explicit MpiEnvironment(WaitPolicy policy = {}, std::int64_t largest_message = std::int64_t{1} << 30);
+  ~MpiEnvironment();
+  MpiEnvironment(const MpiEnvironment&) = delete;
+  MpiEnvironment& operator=(const MpiEnvironment&) = delete;
+
+  // Whether mpirun, or srun with PMIx, started this process; asks the environment only and does not start MPI.
+  static bool is_launched();
+
+  // All processes, in MPI's order. abort() prints the message and ends the whole job with exit code 1; it does not
+  // return.
+  [[nodiscard]] Communicator& world() { return *world_; }
+
+ private:
+  const int exceptions_;  // that were in flight at construction
+  std::unique_ptr<Communicator> world_;
+};
+
+}  // namespace ctrain

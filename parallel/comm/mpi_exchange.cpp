@@ -1,0 +1,174 @@
+#include "parallel/comm/mpi_exchange.h"
+
+#include <algorithm>
+#include <array>
+#include <thread>
+
+#include "memory/error.h"
+
+namespace ctrain {
+namespace {
+
+using Seconds = std::chrono::duration<double>;
+
+// A wait polls and gives its core away in between, since ranks may be more than cores; a long one sleeps a little too.
+constexpr Seconds patience(0.01), look_after(1);
+constexpr std::chrono::microseconds nap(100);
+
+MPI_Datatype type_of(DType dtype) {
+  return dtype == DType::f32 ? MPI_FLOAT : dtype == DType::f64 ? MPI_DOUBLE : MPI_INT32_T;
+}
+
+// The tag tells which call a message belongs to, within the 15 bits that every MPI has: 8 of the number, 4 of the
+// collective, 2 of the type, 1 of the reduction.
+int tag_of(const CollectiveCall& call, std::int64_t number) {
+  return static_cast<int>(number & 0xff) << 7 | static_cast<int>(call.collective) << 3 |
+         static_cast<int>(call.in.dtype) << 1 | static_cast<int>(call.reduction);
+}
+
+std::string text_of_tag(int tag) {
+  return fmt::format("{} of {}{}, number {} modulo 256", name_of(static_cast<Collective>(tag >> 3 & 0xf)),
+                     name_of(static_cast<DType>(tag >> 1 & 3)), (tag & 1) != 0 ? " (max)" : "", tag >> 7);
+}
+
+}  // namespace
+
+std::string mpi_error_text(int code) {
+  std::array<char, MPI_MAX_ERROR_STRING> text = {};
+  int length = 0;
+  MPI_Error_string(code, text.data(), &length);
+  return {text.data(), static_cast<std::size_t>(length)};
+}
+
+MpiExchange::MpiExchange(MPI_Comm comm, const Communicator& owner, const WaitPolicy& policy,
+                         std::int64_t largest_message)
+    : comm_(comm), owner_(owner), policy_(policy), largest_message_(largest_message) {
+  reserve(2 * owner.size(), 0);
+}
+
+void MpiExchange::reserve(std::int64_t messages, std::int64_t elements) {
+  const auto room = static_cast<std::size_t>(messages * (elements / largest_message_ + 1));
+  messages_.reserve(room);
+  requests_.reserve(room);
+  if (indices_.size() < room) indices_.resize(room);
+  if (statuses_.size() < room) statuses_.resize(room);
+}
+
+void MpiExchange::begin(const CollectiveCall& call) {
+  call_ = call;
+  tag_ = tag_of(call, owner_.calls());
+}
+
+template <typename AnySpan, typename Start>
+void MpiExchange::add(int member, AnySpan span, bool is_receive, Start start) {
+  std::int64_t begin = 0;
+  do {  // an empty span is a message too: it says that this member has come
+    const auto count = static_cast<int>(std::min(largest_message_, span.count - begin));
+    messages_.push_back({member, count, type_of(span.dtype), is_receive, false});
+    requests_.push_back(MPI_REQUEST_NULL);
+    check(start(span.part(begin, count).data, messages_.back(), &requests_.back()));
+    begin += count;
+  } while (begin < span.count);
+}
+
+void MpiExchange::receive(int member, Span span) {
+  add(member, span, true, [&](void* data, const Message& message, MPI_Request* request) {
+    return MPI_Irecv(data, message.count, message.type, member, tag_, comm_, request);
+  });
+}
+
+void MpiExchange::send(int member, ConstSpan span) {
+  add(member, span, false, [&](const void* data, const Message& message, MPI_Request* request) {
+    return MPI_Isend(data, message.count, message.type, member, tag_, comm_, request);
+  });
+}
+
+void MpiExchange::complete() {
+  reserve(static_cast<std::int64_t>(messages_.size()), 0);
+  const auto start = Clock::now();
+  bool has_warned = !policy_.warn;
+  Seconds next_look = look_after;
+  for (std::size_t left = messages_.size(); left > 0;) {
+    const std::size_t done = test();
+    left -= done;
+    if (done > 0) continue;
+    std::this_thread::yield();
+    const Seconds waited = Clock::now() - start;
+    if (waited > patience) std::this_thread::sleep_for(nap);
+    if (waited > next_look) {
+      look_for_mismatch();
+      next_look = waited + look_after;
+    }
+    if (waited.count() > policy_.timeout) fail(fmt::format("waited {} s in vain for {}", policy_.timeout, missing()));
+    if (!has_warned && waited.count() > policy_.warning) {
+      policy_.warn(fmt::format("{}: has waited {} s for {}", owner_.standing_at(call_), policy_.warning, missing()));
+      has_warned = true;
+    }
+  }
+  messages_.clear();
+  requests_.clear();
+}
+
+std::size_t MpiExchange::test() {
+  int done = 0;
+  const int code =
+      MPI_Testsome(static_cast<int>(requests_.size()), requests_.data(), &done, indices_.data(), statuses_.data());
+  if (code != MPI_ERR_IN_STATUS) check(code);
+  for (int i = 0; i < done; ++i) {
+    const MPI_Status& status = statuses_[static_cast<std::size_t>(i)];
+    Message& message = messages_[static_cast<std::size_t>(indices_[static_cast<std::size_t>(i)])];
+    message.is_done = true;
+    const int error = code == MPI_ERR_IN_STATUS ? status.MPI_ERROR : MPI_SUCCESS;
+    if (error != MPI_ERR_TRUNCATE) check(error);
+    if (message.is_receive) check_received(message, status, error);
+  }
+  return static_cast<std::size_t>(done);
+}
+
+void MpiExchange::check_received(const Message& message, const MPI_Status& status, int error) {
+  int count = 0;
+  MPI_Get_count(&status, message.type, &count);
+  if (error == MPI_SUCCESS && count == message.count) return;
+  fail(fmt::format("the members' calls do not match: {} sent {} elements than the {} that were expected",
+                   owner_.text_of_members({message.member}), error == MPI_SUCCESS ? "fewer" : "more", message.count));
+}
+
+// Messages of one member arrive in order, so one with another tag, before the one waited for, means another call.
+void MpiExchange::look_for_mismatch() {
+  for (const Message& message : messages_) {
+    if (message.is_done || !message.is_receive) continue;
+    int found = 0;
+    MPI_Status status;
+    check(MPI_Iprobe(message.member, MPI_ANY_TAG, comm_, &found, &status));
+    if (found != 0 && status.MPI_TAG != tag_)
+      fail(fmt::format("the members' calls do not match: {} called {}", owner_.text_of_members({message.member}),
+                       text_of_tag(status.MPI_TAG)));
+  }
+}
+
+void MpiExchange::check(int code) {
+  if (code != MPI_SUCCESS) fail(mpi_error_text(code));
+}
+
+// The buffers go away with the error that is thrown, so messages under way are given up; the job can only end now.
+void MpiExchange::fail(const std::string& why) {
+  for (std::size_t i = 0; i < requests_.size(); ++i) {
+    if (requests_[i] == MPI_REQUEST_NULL) continue;
+    if (messages_[i].is_receive) MPI_Cancel(&requests_[i]);
+    MPI_Request_free(&requests_[i]);
+  }
+  messages_.clear();
+  requests_.clear();
+  throw running_error("{}: {}", owner_.standing_at(call_), why);
+}
+
+std::string MpiExchange::missing() const {
+  std::vector<int> members;
+  for (const Message& message : messages_)
+    if (!message.is_done) members.push_back(message.member);
+  std::sort(members.begin(), members.end());
+  members.erase(std::unique(members.begin(), members.end()), members.end());
+  return owner_.text_of_members(members);
+}
+
+}  // namespace ctrain

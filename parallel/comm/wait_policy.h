@@ -1,0 +1,17 @@
+// How long a member stands in a collective for the others. Where a wait ends, the message names rank, collective, axis,
+// sequence number and who is missing.
+#pragma once
+
+#include <functional>
+#include <string>
+
+namespace ctrain {
+
+struct WaitPolicy {
+  double timeout = 600;  // seconds, after which the wait ends with an error
+  double warning = 10;   // seconds, after which `warn` is called, once per wait
+  // Called by the rank that waits: under `local` by several threads, perhaps at once.
+  std::function<void(const std::string&)> warn = nullptr;
+};
+
+}  // namespace ctrain

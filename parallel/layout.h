@@ -1,0 +1,54 @@
+// A layout says how a logical tensor lies on the mesh: for each dimension the axes that split it, coarsest first, and
+// the axes on which the local values are only parts of a sum (or maximum). On every other axis it is replicated.
+// Data parallelism, Megatron's columns and rows, and ZeRO's shards are all layouts.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "ops/graph.h"
+#include "ops/op.h"
+#include "parallel/mesh.h"
+
+namespace ctrain {
+
+struct Layout {
+  std::array<Axes, Names::capacity> split{};  // one per dimension; unused entries stay empty
+  Axes partial;                               // ascending
+  Reduction reduction = Reduction::sum;
+
+  auto operator<=>(const Layout&) const = default;
+  [[nodiscard]] bool uses(Axis axis) const;
+  [[nodiscard]] Axes all() const;                                             // every axis that splits a dimension
+  [[nodiscard]] Layout resolved() const;                                      // the same split, nothing partial
+  void add_partial(Axis axis);                                                // keeps the order
+  [[nodiscard]] std::string text(const Names& dims, const Mesh& mesh) const;  // "b(row) s h(col) + sum over data"
+};
+
+// Extents of the dimensions on this mesh. Padding belongs to a dimension, the same in every layout, so that the blocks
+// of two layouts always agree: a dimension is rounded up to a multiple that fits every layout in which its mode splits
+// it.
+class Dimensions {
+ public:
+  void set(Name name, std::int64_t extent, std::int64_t multiple);
+  [[nodiscard]] std::int64_t extent(Name name) const { return of(name).extent; }
+  [[nodiscard]] std::int64_t padded(Name name) const { return of(name).padded; }
+  [[nodiscard]] std::map<Name, std::int64_t> extents() const;
+  // Local extents of a value in a layout.
+  [[nodiscard]] std::vector<std::int64_t> local_shape(const Names& dims, const Layout& layout, const Mesh& mesh) const;
+  // Elements of a rank's block.
+  [[nodiscard]] std::int64_t local_elements(const Names& dims, const Layout& layout, const Mesh& mesh) const;
+
+ private:
+  struct Dimension {
+    std::int64_t extent = 0, padded = 0;
+  };
+  [[nodiscard]] const Dimension& of(Name name) const;
+  std::map<Name, Dimension> dimensions_;
+};
+
+}  // namespace ctrain

@@ -1,0 +1,32 @@
+// The partition pass: logical graph -> one rank's program. One pass over forward and backward alike.
+//
+// home      Every value has a home layout: a parameter its stored one (also for its gradient and states); a value with
+// a
+//           feature name what the mode's table says; any other what it was produced in, with partial sums resolved.
+// claims    An op runs locally under an assignment of dimension names to mesh axes, each axis used once. Claims in
+//           order: a product asks the table for its output, then its operands; any other op asks its main operand, then
+//           the table (for names it generates), then the rest. Operands are redistributed from home where theirs
+//           differs.
+// partial   An op leaves its output partial over the axes of names that it contracts. It is brought home at its first
+//           reader, once. Only sums let partial values through, those of equal layout: so gradients that come in
+//           several contributions are reduced once.
+// SUMMA     is used exactly where two names of a product want the same axis (parallel/tensor/summa.h).
+#pragma once
+
+#include <vector>
+
+#include "ops/graph.h"
+#include "parallel/program.h"
+#include "parallel/tensor/mode.h"
+
+namespace ctrain {
+
+struct PartitionOptions {
+  std::uint64_t seed = 0;      // of dropout masks
+  bool keep_gathered = false;  // keep gathered operands for the backward pass instead of gathering them again
+  std::vector<Value*> fetch;   // values to bring home and keep until the end
+};
+
+[[nodiscard]] Program partition(const Graph& graph, const Mode& mode, int rank, const PartitionOptions& options);
+
+}  // namespace ctrain

@@ -1,0 +1,86 @@
+// A program is the model as one rank executes it: blocks (local parts of values) and a flat list of steps over them.
+// It is the partition pass's result; the plan (runtime/plan.h) gives its blocks places in memory, the executor runs it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "ops/kernel.h"
+#include "parallel/comm/communicator.h"
+#include "parallel/layout.h"
+
+namespace ctrain {
+
+using BlockId = int;  // position in Program::blocks; -1: none
+
+struct Block {
+  enum class Storage {
+    arena,      // lives from the step that writes it to its last reader
+    parameter,  // persistent
+    state,      // persistent, of the optimizer
+    feed,       // written by the data loader before the step
+  };
+  const Value* value = nullptr;  // the logical value that this is a part of; nullptr for staging buffers
+  Storage storage = Storage::arena;
+  Operand operand;  // names, type, local extents
+  Layout layout;
+  bool keep = false;  // read after the last step (losses, gradients under test)
+  [[nodiscard]] std::int64_t bytes() const;
+};
+
+// An op on local blocks.
+struct LocalStep {
+  LocalNode node;
+  std::vector<BlockId> inputs, outputs;
+};
+
+// A strided copy between two blocks: slices, and the packing around collectives that split an inner dimension.
+struct CopyStep {
+  struct Loop {
+    std::int64_t count = 1, from_stride = 0, to_stride = 0;  // elements
+  };
+  std::vector<Loop> loops;       // slowest first
+  std::int64_t from_offset = 0;  // elements
+  BlockId input = -1, output = -1;
+};
+
+// A collective over the line of the mesh along one axis.
+struct CollectiveStep {
+  Collective collective = Collective::all_reduce;
+  Axis axis = 0;
+  int root = 0;  // position on the line: of broadcast and reduce
+  Reduction reduction = Reduction::sum;
+  // A broadcast's root only has an input (what it sends), its other members only an output; of a reduce only the root
+  // has an output.
+  BlockId input = -1, output = -1;
+};
+
+using Step = std::variant<LocalStep, CopyStep, CollectiveStep>;
+
+// A block that the data loader fills: these rows of an input's batch.
+struct FeedBlock {
+  std::string input;
+  BlockId block = -1;
+  std::int64_t first_row = 0, rows = 0;  // of the global batch, padded rows included
+};
+
+struct Program {
+  Mesh mesh;
+  int rank = 0;
+  Dimensions dimensions;
+  std::vector<Block> blocks;
+  std::vector<Step> steps;
+  std::size_t first_backward = 0;  // position in steps
+  std::vector<FeedBlock> feeds;
+  std::map<std::string, BlockId> persistent;  // parameters and states by name
+  std::map<const Value*, BlockId> kept;       // fetched values
+  double flops = 0;                           // of the whole logical graph, all ranks
+  // Bytes this rank sends in one run, by collective and axis.
+  std::map<std::pair<Collective, Axis>, std::int64_t> bytes_sent;
+};
+
+}  // namespace ctrain

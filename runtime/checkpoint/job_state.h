@@ -1,0 +1,20 @@
+// What a checkpoint holds of the ranks' memory: model.safetensors (logical tensors under public names and shapes) and
+// optimizer.safetensors (states as "parameter.state", in the parameter's public form). No mesh is in them: a checkpoint
+// written on one mesh loads on another, each rank picking its own part.
+#pragma once
+
+#include <filesystem>
+
+#include "parallel/comm/communicator.h"
+#include "runtime/rank.h"
+
+namespace ctrain {
+
+// Collective: every rank brings its blocks, rank 0 writes the files into `folder`.
+void save_tensors(const Rank& rank, Communicator& world, const std::filesystem::path& folder);
+
+// Fills this rank's parameters and, where `optimizer`, its optimizer states. A usage Error that lists what is missing,
+// left over or of another shape, before anything is changed.
+void load_tensors(const Rank& rank, const std::filesystem::path& folder, bool optimizer);
+
+}  // namespace ctrain

@@ -1,0 +1,108 @@
+#include "runtime/data/batch_assembler.h"
+
+#include <algorithm>
+#include <set>
+
+namespace ctrain {
+
+BatchAssembler::BatchAssembler(const Dataset& dataset, const TransformPipeline& pipeline, const SamplerOptions& options,
+                               std::vector<Feed> feeds)
+    : dataset_(dataset), pipeline_(pipeline), sampler_(dataset.size(), options), feeds_(std::move(feeds)) {
+  std::set<std::int64_t> rows;
+  for (const Feed& feed : feeds_) {
+    require(feed.start >= 0 && feed.length >= 0 && feed.start + feed.length <= options.batch_size,
+            "a feed of rows {} to {} of a global batch of {}", feed.start, feed.start + feed.length,
+            options.batch_size);
+    require((feed.field == FeedField::labels) == (feed.type == DType::i32), "labels are int32, other feeds are not");
+    require(feed.field == FeedField::images || dataset.has_labels() == (feed.field == FeedField::labels),
+            "the dataset has {}", dataset.has_labels() ? "labels, not float targets" : "float targets, not labels");
+    for (std::int64_t row = feed.start; row < feed.start + feed.length; ++row) rows.insert(row);
+  }
+  rows_.assign(rows.begin(), rows.end());
+  if (dataset.facts().form == InputForm::values)
+    values_.resize(static_cast<std::size_t>(row_elements(FeedField::images)));
+  if (!dataset.has_labels()) target_.resize(static_cast<std::size_t>(row_elements(FeedField::targets)));
+}
+
+Batch BatchAssembler::make_batch() const {
+  Batch batch;
+  for (const Feed& feed : feeds_) {
+    const std::size_t bytes = static_cast<std::size_t>(feed.length * row_elements(feed.field)) * size_of(feed.type);
+    batch.buffers.emplace_back((bytes + sizeof(Batch::CacheLine) - 1) / sizeof(Batch::CacheLine));
+  }
+  return batch;
+}
+
+void BatchAssembler::fill(Batch& batch, std::int64_t epoch, std::int64_t step) {
+  batch.epoch = epoch;
+  batch.step = step;
+  batch.valid = sampler_.valid_rows(step);
+  const Sampler::Epoch order = sampler_.epoch(epoch);
+  for (const std::int64_t row : rows_) {
+    const std::int64_t sample = order.sample(step, row);
+    if (sample >= 0) read(epoch, sample, row);
+    for (std::size_t i = 0; i < feeds_.size(); ++i) {
+      if (feeds_[i].holds(row)) write(batch, i, sample, row);
+    }
+  }
+}
+
+std::int64_t BatchAssembler::row_elements(FeedField field) const {
+  switch (field) {
+    case FeedField::images:
+      return element_count(pipeline_.output_shape());
+    case FeedField::labels:
+      return 1;
+    case FeedField::targets:
+      return element_count(dataset_.facts().target_shape);
+  }
+  return 0;
+}
+
+bool BatchAssembler::wants(FeedField field, std::int64_t row) const {
+  return std::any_of(feeds_.begin(), feeds_.end(),
+                     [&](const Feed& feed) { return feed.field == field && feed.holds(row); });
+}
+
+void BatchAssembler::read(std::int64_t epoch, std::int64_t sample, std::int64_t row) {
+  if (wants(FeedField::images, row)) {
+    if (dataset_.facts().form == InputForm::pixels) {
+      dataset_.read_image(sample, workspace_.image);
+      pipeline_.transform(workspace_, static_cast<std::uint64_t>(epoch), sample);
+    } else {
+      dataset_.read_values(sample, values_);
+    }
+  }
+  if (wants(FeedField::targets, row)) dataset_.read_target(sample, target_);
+}
+
+void BatchAssembler::write(Batch& batch, std::size_t feed, std::int64_t sample, std::int64_t row) const {
+  const Feed& asked = feeds_[feed];
+  const std::int64_t elements = row_elements(asked.field), offset = (row - asked.start) * elements;
+  switch (asked.type) {
+    case DType::i32:
+      batch.data<std::int32_t>(feed)[offset] = sample < 0 ? -1 : dataset_.label(sample);
+      break;
+    case DType::f32:
+      write_reals(asked, sample, std::span(batch.data<float>(feed) + offset, static_cast<std::size_t>(elements)));
+      break;
+    case DType::f64:
+      write_reals(asked, sample, std::span(batch.data<double>(feed) + offset, static_cast<std::size_t>(elements)));
+      break;
+  }
+}
+
+template <typename Real>
+void BatchAssembler::write_reals(const Feed& feed, std::int64_t sample, std::span<Real> to) const {
+  if (sample < 0) {
+    std::fill(to.begin(), to.end(), Real{0});
+  } else if (feed.field == FeedField::targets) {
+    std::copy(target_.begin(), target_.end(), to.begin());
+  } else if (dataset_.facts().form == InputForm::pixels) {
+    pipeline_.to_tensor(workspace_.image, to);
+  } else {
+    std::copy(values_.begin(), values_.end(), to.begin());
+  }
+}
+
+}  // namespace ctrain

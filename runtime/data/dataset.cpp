@@ -1,0 +1,35 @@
+#include "runtime/data/dataset.h"
+
+#include <fmt/ranges.h>
+
+#include <functional>
+#include <numeric>
+
+namespace ctrain {
+
+void Dataset::read_image(std::int64_t, Image&) const { require(false, "this dataset has no images"); }
+
+void Dataset::read_values(std::int64_t, std::span<float>) const { require(false, "this dataset's inputs are images"); }
+
+std::int32_t Dataset::label(std::int64_t) const { throw running_error("internal error: this dataset has no labels"); }
+
+void Dataset::read_target(std::int64_t, std::span<float>) const {
+  require(false, "this dataset has class labels, not float targets");
+}
+
+std::unique_ptr<Dataset> open_dataset(const Setting& setting, std::string_view key) {
+  const Arguments arguments(setting, key);
+  const std::string type = arguments.text("type", "");
+  const DatasetFactory* factory = Registry<DatasetFactory>::instance().find(type);
+  if (factory == nullptr) {
+    throw arguments.error("type", fmt::format("'{}' is no dataset: expected one of {}", type,
+                                              fmt::join(Registry<DatasetFactory>::instance().names(), ", ")));
+  }
+  return factory->open(arguments);
+}
+
+std::int64_t element_count(std::span<const std::int64_t> shape) {
+  return std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
+}
+
+}  // namespace ctrain

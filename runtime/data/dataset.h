@@ -1,0 +1,68 @@
+// A dataset: numbered samples, each an input (an 8-bit image, or floats that need no transform) with a class label or a
+// float target. Opening one reads and checks all that can be wrong with its files; every problem is a usage error that
+// names the setting, the file and the sample, so that nothing has started when it is told.
+//
+// A new dataset is one file with a class and a Registration<DatasetFactory>.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "memory/registry.h"
+#include "runtime/data/arguments.h"
+#include "runtime/data/image.h"
+
+namespace ctrain {
+
+enum class InputForm {
+  pixels,  // an 8-bit image, which a TransformPipeline turns into floats
+  values,  // floats that are the model's input as they are
+};
+
+struct DatasetFacts {
+  std::int64_t size = 0;  // samples
+  InputForm form = InputForm::pixels;
+  std::vector<std::int64_t> input_shape;  // [channels, height, width], or [features]
+  std::int64_t num_classes = 0;           // labels are 0 ... num_classes - 1; 0: the samples have float targets instead
+  std::vector<std::int64_t> target_shape;  // of the float target; empty where there are classes
+};
+
+// All members are const and may be called from many threads at once.
+class Dataset {
+ public:
+  explicit Dataset(DatasetFacts facts) : facts_(std::move(facts)) {}
+  virtual ~Dataset() = default;
+  Dataset(const Dataset&) = delete;
+  Dataset& operator=(const Dataset&) = delete;
+
+  [[nodiscard]] const DatasetFacts& facts() const { return facts_; }
+  [[nodiscard]] std::int64_t size() const { return facts_.size; }
+  [[nodiscard]] bool has_labels() const { return facts_.num_classes > 0; }
+
+  // The parts of sample `index`, 0 <= index < size(). A dataset has one of the first two, as facts().form says, and one
+  // of the other two, as has_labels() says; the rest are internal errors.
+  virtual void read_image(std::int64_t index, Image& image) const;
+  virtual void read_values(std::int64_t index, std::span<float> values) const;
+  [[nodiscard]] virtual std::int32_t label(std::int64_t index) const;
+  virtual void read_target(std::int64_t index, std::span<float> target) const;
+
+ private:
+  DatasetFacts facts_;
+};
+
+struct DatasetFactory {
+  std::unique_ptr<Dataset> (*open)(const Arguments& arguments);
+};
+
+// Opens the dataset that the resolved mapping `setting` (`type` and its arguments) at configuration key `key`
+// ("train_data.dataset") describes.
+std::unique_ptr<Dataset> open_dataset(const Setting& setting, std::string_view key);
+
+// Product of the extents.
+std::int64_t element_count(std::span<const std::int64_t> shape);
+
+}  // namespace ctrain

@@ -1,0 +1,134 @@
+#include "runtime/job.h"
+
+#include "memory/error.h"
+
+namespace ctrain {
+namespace {
+
+std::unique_ptr<DataSplit> open_split(const Setting& data, const std::string& key, std::int64_t batch,
+                                      std::uint64_t seed) {
+  auto split = std::make_unique<DataSplit>();
+  const Setting &dataset = data["dataset"], &loader = data["dataloader"];
+  split->dataset = open_dataset(dataset, key + ".dataset");
+  split->pipeline = std::make_unique<TransformPipeline>(*split->dataset, dataset, key + ".dataset", seed);
+  split->sampler = {batch, loader["shuffle"].boolean(), loader["drop_last"].boolean(), seed};
+  return split;
+}
+
+// The data must be what the model takes and the loss compares with.
+void check_data(const Setting& root, const DataSplit& split, const std::string& key) {
+  Problems problems;
+  const Setting& model = root["model"];
+  const Setting& dataset = root[key]["dataset"];
+  const std::vector<std::int64_t>& shape = split.pipeline->output_shape();
+  const std::string shape_text = fmt::format("[{}]", fmt::join(shape, ", "));
+  if (model["type"].text() == "vit") {
+    const std::int64_t side = model["img_size"].integer(), channels = model["in_channels"].integer();
+    if (shape != std::vector<std::int64_t>{channels, side, side})
+      problems.add(
+          dataset.location(), key + ".dataset", shape_text,
+          fmt::format("images [{}, {}, {}], as model.in_channels and model.img_size say", channels, side, side));
+  } else {
+    const std::int64_t width = model["dims"].list().front().integer();
+    if (element_count(shape) != width)
+      problems.add(dataset.location(), key + ".dataset", shape_text,
+                   fmt::format("{} numbers, the first of model.dims", width));
+  }
+  const bool wants_labels = root["loss"]["type"].text() == "CrossEntropyLoss";
+  const std::int64_t outputs =
+      model["type"].text() == "vit" ? model["num_classes"].integer() : model["dims"].list().back().integer();
+  const DatasetFacts& facts = split.dataset->facts();
+  if (wants_labels != split.dataset->has_labels()) {
+    problems.add(root["loss"].location(), "loss", root["loss"]["type"].text(),
+                 wants_labels ? "MSELoss, since " + key + " has float targets"
+                              : "CrossEntropyLoss, since " + key + " has class labels");
+  } else if (wants_labels && facts.num_classes > outputs) {
+    problems.add(model.location(), "model", std::to_string(outputs),
+                 fmt::format("at least {} classes: {} has that many", facts.num_classes, key));
+  } else if (!wants_labels && element_count(facts.target_shape) != outputs) {
+    problems.add(model.location(), "model", std::to_string(outputs),
+                 fmt::format("{} outputs: the targets of {} have that many", element_count(facts.target_shape), key));
+  }
+  problems.throw_if_any();
+}
+
+OptimizerOptions optimizer_options(const Setting& optimizer) {
+  OptimizerOptions options;
+  options.weight_decay = optimizer["weight_decay"].real();
+  if (optimizer["type"].text() == "SGD") {
+    options.momentum = optimizer["momentum"].real();
+    return options;
+  }
+  options.kind = OptimizerOptions::Kind::adam;
+  options.beta1 = optimizer["betas"].list()[0].real();
+  options.beta2 = optimizer["betas"].list()[1].real();
+  options.epsilon = optimizer["eps"].real();
+  options.decoupled = optimizer["type"].text() == "AdamW";
+  return options;
+}
+
+LossOptions loss_options(const Setting& loss) {
+  LossOptions options;
+  if (loss["type"].text() == "MSELoss") {
+    options.kind = LossOptions::Kind::mean_squared_error;
+  } else {
+    options.label_smoothing = loss["label_smoothing"].real();
+  }
+  return options;
+}
+
+void make_schedule(Job& job, const Setting& root) {
+  if (!root.has("lr_scheduler")) return;
+  const Setting& scheduler = root["lr_scheduler"];
+  job.schedule_by_epoch = scheduler.has("by_epoch") && scheduler["by_epoch"].boolean();
+  const std::int64_t run_length = job.schedule_by_epoch ? job.epochs : job.total_steps;
+  const std::int64_t length = scheduler.has("total_steps") ? scheduler["total_steps"].integer() : run_length;
+  job.schedule =
+      Registry<LrSchedulerType>::instance().get(scheduler["type"].text()).make(job.base_lr, length, scheduler);
+}
+
+}  // namespace
+
+double Job::learning_rate(std::int64_t step) const {
+  if (!schedule) return base_lr;
+  return schedule(schedule_by_epoch ? step / steps_per_epoch : step);
+}
+
+std::unique_ptr<Job> open_job(Configuration configuration) {
+  auto job = std::make_unique<Job>();
+  job->configuration = std::move(configuration);
+  const Configuration& config = job->configuration;
+  const Setting& root = config.root;
+  const auto seed = static_cast<std::uint64_t>(root["SEED"].integer());
+
+  job->train = std::move(*open_split(root["train_data"], "train_data", config.global_batch, seed));
+  check_data(root, job->train, "train_data");
+  if (root.has("test_data")) {
+    job->test = open_split(root["test_data"], "test_data", config.global_batch, seed);
+    check_data(root, *job->test, "test_data");
+  }
+
+  JobOptions& options = job->options;
+  options.model = Registry<ModelFactory>::instance().get(root["model"]["type"].text())(root["model"]);
+  options.sample.extents = job->train.pipeline->output_shape();
+  options.target.labels = job->train.dataset->has_labels();
+  if (!options.target.labels) options.target.features = element_count(job->train.dataset->facts().target_shape);
+  options.loss = loss_options(root["loss"]);
+  options.optimizer = optimizer_options(root["optimizer"]);
+  options.tensor_mode = config.tensor_mode;
+  options.data = config.data;
+  options.tensor = config.tensor;
+  options.global_batch = config.global_batch;
+  options.real = root["dtype"].text() == "fp64" ? DType::f64 : DType::f32;
+  options.seed = seed;
+  options.evaluation = job->test != nullptr;
+
+  job->base_lr = root["optimizer"]["lr"].real();
+  job->epochs = root["NUM_EPOCHS"].integer();
+  job->steps_per_epoch = Sampler(job->train.dataset->size(), job->train.sampler).steps_per_epoch();
+  job->total_steps = job->epochs * job->steps_per_epoch;
+  make_schedule(*job, root);
+  return job;
+}
+
+}  // namespace ctrain

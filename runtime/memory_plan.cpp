@@ -1,0 +1,124 @@
+#include "runtime/memory_plan.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "memory/arena_planner.h"
+#include "memory/error.h"
+#include "ops/op.h"
+
+namespace ctrain {
+namespace {
+
+struct Life {
+  int first = -1, last = -1;  // steps; first -1: never touched
+};
+
+std::vector<BlockId> blocks_of(const Step& step) {
+  std::vector<BlockId> ids;
+  if (const auto* local = std::get_if<LocalStep>(&step)) {
+    ids = local->inputs;
+    ids.insert(ids.end(), local->outputs.begin(), local->outputs.end());
+  } else if (const auto* copy = std::get_if<CopyStep>(&step)) {
+    ids = {copy->input, copy->output};
+  } else {
+    const auto& collective = std::get<CollectiveStep>(step);
+    ids = {collective.input, collective.output};
+  }
+  std::erase(ids, -1);
+  return ids;
+}
+
+bool in_arena(const Block& block) {
+  return block.storage == Block::Storage::arena || block.storage == Block::Storage::feed;
+}
+
+std::vector<Life> lifetimes(const Program& program) {
+  std::vector<Life> lives(program.blocks.size());
+  for (int i = 0; i < static_cast<int>(program.steps.size()); ++i)
+    for (const BlockId id : blocks_of(program.steps[static_cast<std::size_t>(i)])) {
+      Life& life = lives[static_cast<std::size_t>(id)];
+      if (life.first < 0) life.first = i;
+      life.last = i;
+    }
+  const int end = static_cast<int>(program.steps.size());
+  for (std::size_t id = 0; id < lives.size(); ++id) {
+    const Block& block = program.blocks[id];
+    if (block.storage == Block::Storage::feed) lives[id] = {0, std::max(lives[id].last, 0)};
+    if (block.keep) lives[id] = {std::max(lives[id].first, 0), end};
+  }
+  return lives;
+}
+
+// The operand whose memory the step's output may take: one that the kernel reads element by element before writing.
+BlockId overwritten(const Step& step) {
+  if (const auto* local = std::get_if<LocalStep>(&step)) {
+    const int operand = Registry<OpDefinition>::instance().get(local->node.op).overwrites;
+    return operand < 0 ? -1 : local->inputs[static_cast<std::size_t>(operand)];
+  }
+  const auto* collective = std::get_if<CollectiveStep>(&step);
+  return collective != nullptr && collective->collective == Collective::all_reduce ? collective->input : -1;
+}
+
+BlockId output_of(const Step& step) {
+  if (const auto* local = std::get_if<LocalStep>(&step)) return local->outputs[0];
+  return std::get<CollectiveStep>(step).output;
+}
+
+}  // namespace
+
+MemoryPlan plan_memory(const Program& program, const std::vector<std::size_t>& workspaces) {
+  MemoryPlan plan;
+  const std::vector<Life> lives = lifetimes(program);
+
+  // Blocks that share a place: an output takes over the operand that dies where it is made.
+  std::vector<BlockId> place(program.blocks.size());
+  std::iota(place.begin(), place.end(), 0);
+  for (int i = 0; i < static_cast<int>(program.steps.size()); ++i) {
+    const Step& step = program.steps[static_cast<std::size_t>(i)];
+    const BlockId from = overwritten(step);
+    if (from < 0) continue;
+    const BlockId to = output_of(step);
+    const Block &source = program.blocks[static_cast<std::size_t>(from)],
+                &target = program.blocks[static_cast<std::size_t>(to)];
+    const bool dies = lives[static_cast<std::size_t>(from)].last == i && lives[static_cast<std::size_t>(to)].first == i;
+    if (dies && in_arena(source) && in_arena(target) && source.bytes() == target.bytes())
+      place[static_cast<std::size_t>(to)] = place[static_cast<std::size_t>(from)];
+  }
+
+  std::vector<ArenaBlock> arena_blocks;
+  std::vector<int> arena_index(program.blocks.size(), -1);
+  plan.block_offsets.assign(program.blocks.size(), -1);
+  for (std::size_t id = 0; id < program.blocks.size(); ++id) {
+    const Block& block = program.blocks[id];
+    if (block.storage == Block::Storage::parameter) plan.parameter_bytes += block.bytes();
+    if (block.storage == Block::Storage::state) plan.state_bytes += block.bytes();
+    if (!in_arena(block) || lives[id].first < 0) continue;
+    int& index = arena_index[static_cast<std::size_t>(place[id])];
+    if (index < 0) {
+      index = static_cast<int>(arena_blocks.size());
+      arena_blocks.push_back({block.bytes(), lives[id].first, lives[id].last});
+    }
+    ArenaBlock& shared = arena_blocks[static_cast<std::size_t>(index)];
+    shared.first = std::min(shared.first, lives[id].first);
+    shared.last = std::max(shared.last, lives[id].last);
+  }
+  const std::size_t first_workspace = arena_blocks.size();
+  plan.workspace_offsets.assign(program.steps.size(), -1);
+  for (int i = 0; i < static_cast<int>(workspaces.size()); ++i)
+    if (workspaces[static_cast<std::size_t>(i)] > 0)
+      arena_blocks.push_back({static_cast<std::int64_t>(workspaces[static_cast<std::size_t>(i)]), i, i});
+
+  const ArenaPlan arena = plan_arena(arena_blocks);
+  plan.arena_bytes = arena.peak;
+  plan.lower_bound = arena.lower_bound;
+  for (std::size_t id = 0; id < program.blocks.size(); ++id)
+    if (const int index = arena_index[static_cast<std::size_t>(place[id])]; index >= 0 && in_arena(program.blocks[id]))
+      plan.block_offsets[id] = arena.offsets[static_cast<std::size_t>(index)];
+  std::size_t next = first_workspace;
+  for (std::size_t i = 0; i < workspaces.size(); ++i)
+    if (workspaces[i] > 0) plan.workspace_offsets[i] = arena.offsets[next++];
+  return plan;
+}
+
+}  // namespace ctrain

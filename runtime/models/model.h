@@ -1,0 +1,46 @@
+// Models, written once for one device: a builder appends the forward pass to a logical graph. No model file mentions a
+// rank, a group or a parallel mode. One file per model, which registers itself by the name that configs use.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "memory/registry.h"
+#include "ops/graph.h"
+#include "runtime/config/setting.h"
+
+namespace ctrain {
+
+// What a data set's samples look like.
+struct SampleShape {
+  std::vector<std::int64_t> extents;  // [channels, height, width] of images, or [features]
+  [[nodiscard]] std::int64_t elements() const;
+};
+
+// What the samples are compared with.
+struct TargetShape {
+  bool labels = true;  // class labels; otherwise vectors of `features` numbers
+  std::int64_t features = 0;
+};
+
+struct ModelOptions {
+  bool training = true;  // dropout and drop path are left out of evaluation
+  SampleShape sample;
+  TargetShape target;
+};
+
+class Model {
+ public:
+  virtual ~Model() = default;
+  // Appends the forward pass; creates the input "images" [b, ...]. The graph's extent of b is set. Returns the logits
+  // or predictions [b, classes or features].
+  [[nodiscard]] virtual Value* build(Graph& graph, const ModelOptions& options) const = 0;
+};
+
+using ModelFactory = std::function<std::unique_ptr<Model>(const Setting& model)>;
+using ModelRegistration = Registration<ModelFactory>;
+
+}  // namespace ctrain

@@ -1,0 +1,58 @@
+#include "runtime/plan.h"
+
+#include <algorithm>
+
+#include "parallel/partition.h"
+
+namespace ctrain {
+namespace {
+
+StepPlan plan_step(const JobOptions& options, const Mode& mode, int rank, bool training) {
+  const ModelOptions model_options{training, options.sample, options.target};
+  StepPlan plan;
+  plan.graph =
+      build_step(*options.model, model_options, options.global_batch, options.real, options.loss, options.optimizer);
+  PartitionOptions partition_options{.seed = options.seed, .keep_gathered = false, .fetch = plan.graph.metrics()};
+  if (training && options.keep_gradients)
+    for (Value* parameter : plan.graph.graph->parameters())
+      partition_options.fetch.push_back(plan.graph.gradients.at(parameter));
+  plan.compiled =
+      compile(partition(*plan.graph.graph, mode, rank, partition_options), backend_for(options.real), options.real);
+  return plan;
+}
+
+}  // namespace
+
+Mode mode_of(const JobOptions& options) { return make_mode(options.tensor_mode, options.data, options.tensor); }
+
+Backend backend_for(DType real) { return real == DType::f64 ? Backend::reference : Backend::cpu; }
+
+std::int64_t Plan::arena_bytes() const {
+  const std::int64_t evaluation_bytes = evaluation == nullptr ? 0 : evaluation->compiled.memory.arena_bytes;
+  return std::max(training.compiled.memory.arena_bytes, evaluation_bytes);
+}
+
+std::int64_t Plan::device_bytes() const {
+  return arena_bytes() + training.compiled.memory.parameter_bytes + training.compiled.memory.state_bytes;
+}
+
+std::int64_t Plan::parameters() const {
+  std::int64_t total = 0;
+  for (const Value* parameter : training.graph.graph->parameters())
+    total += training.graph.graph->elements(parameter->dims);
+  return total;
+}
+
+Plan make_plan(const JobOptions& options, int rank) {
+  const Mode mode = mode_of(options);
+  Plan plan;
+  plan.mesh = mode.mesh;
+  plan.rank = rank;
+  plan.real = options.real;
+  plan.seed = options.seed;
+  plan.training = plan_step(options, mode, rank, true);
+  if (options.evaluation) plan.evaluation = std::make_unique<StepPlan>(plan_step(options, mode, rank, false));
+  return plan;
+}
+
+}  // namespace ctrain

@@ -1,0 +1,56 @@
+// The plan of one rank: what it runs and where everything lies, known before anything starts. `ctrain` prints it, the
+// rank executes it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "parallel/tensor/mode.h"
+#include "runtime/executor.h"
+#include "runtime/training_graph.h"
+
+namespace ctrain {
+
+// A job as the plan sees it: the model and how it is trained, without files and folders.
+struct JobOptions {
+  std::shared_ptr<const Model> model;
+  SampleShape sample;
+  TargetShape target;
+  LossOptions loss;
+  OptimizerOptions optimizer;
+  std::string tensor_mode;  // "" for none
+  int data = 1, tensor = 1;
+  std::int64_t global_batch = 0;
+  DType real = DType::f32;
+  std::uint64_t seed = 0;
+  bool evaluation = false;      // plan an evaluation step too
+  bool keep_gradients = false;  // bring gradients home and keep them to the end of the step, for tests
+};
+
+[[nodiscard]] Mode mode_of(const JobOptions& options);
+
+// The backend for an element type: fp64 is the reference kernels'.
+[[nodiscard]] Backend backend_for(DType real);
+
+// One of the rank's two programs with the logical graph that it was made from.
+struct StepPlan {
+  StepGraph graph;
+  CompiledProgram compiled;
+};
+
+struct Plan {
+  Mesh mesh;
+  int rank = 0;
+  DType real = DType::f32;
+  std::uint64_t seed = 0;
+  StepPlan training;
+  std::unique_ptr<StepPlan> evaluation;             // nullptr where none was asked for
+  [[nodiscard]] std::int64_t arena_bytes() const;   // the larger of the two programs' arenas: they share one
+  [[nodiscard]] std::int64_t device_bytes() const;  // arena, parameters and states
+  [[nodiscard]] std::int64_t parameters() const;    // elements of the whole model
+};
+
+[[nodiscard]] Plan make_plan(const JobOptions& options, int rank);
+
+}  // namespace ctrain

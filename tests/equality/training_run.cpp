@@ -1,0 +1,174 @@
+#include "training_run.h"
+
+#include <mutex>
+
+#include "../runtime/data/fixtures.h"
+#include "../support/run_ranks.h"
+#include "parallel/block_runs.h"
+#include "runtime/data/batch_assembler.h"
+#include "runtime/models/mlp.h"
+#include "runtime/models/vit.h"
+#include "runtime/rank.h"
+
+namespace ctrain {
+namespace {
+
+constexpr std::int64_t batch = 72, classes = 10;
+constexpr int side = 6;
+
+Setting augmentation() {
+  using test::mapping;
+  return Setting::of(std::vector<Setting>{
+      mapping({{"type", Setting::of(std::string("RandomCrop"))},
+               {"size", Setting::of(std::int64_t{side})},
+               {"padding", Setting::of(std::int64_t{2})}}),
+      mapping({{"type", Setting::of(std::string("RandomHorizontalFlip"))}, {"p", Setting::of(0.5)}}),
+      mapping({{"type", Setting::of(std::string("ToTensor"))}}),
+      mapping({{"type", Setting::of(std::string("Normalize"))},
+               {"mean", test::reals({0.5})},
+               {"std", test::reals({0.25})}}),
+  });
+}
+
+// Writes a rank's block of a gradient into the logical tensor; whatever already stands there must be the same bits.
+template <typename T>
+void collect(const Program& program, const Block& block, const std::byte* data, std::vector<double>& tensor,
+             bool& equal) {
+  const T* values = reinterpret_cast<const T*>(data);
+  visit_runs(program, program.rank, block, block.operand.dims, [&](const BlockRun& run) {
+    for (std::int64_t i = 0; i < run.length; ++i) {
+      double& place = tensor[static_cast<std::size_t>(run.logical + i * run.stride)];
+      const double value = static_cast<double>(values[run.local + i]);
+      equal = equal && (std::isnan(place) || place == value);
+      place = value;
+    }
+  });
+}
+
+double norm(const std::vector<double>& x) {
+  double squares = 0;
+  for (const double v : x) squares += v * v;
+  return std::sqrt(squares);
+}
+
+std::mutex collecting;  // the ranks of one process write into one TrainingRun
+
+}  // namespace
+
+std::string MeshCase::text() const {
+  std::string result = data > 1 ? "data " + std::to_string(data) : "";
+  if (tensor > 1) result += (result.empty() ? "" : " x ") + mode + " " + std::to_string(tensor);
+  return result.empty() ? "one rank" : result;
+}
+
+const std::vector<MeshCase>& main_job_meshes() {
+  static const std::vector<MeshCase> meshes = {{"1d", 1, 2}, {"1d", 1, 4}, {"2d", 1, 4}, {"2d", 1, 9},
+                                               {"", 2, 1},   {"", 4, 1},   {"1d", 2, 2}, {"2d", 2, 4}};
+  return meshes;
+}
+
+JobOptions vit_job(const MeshCase& mesh, DType real) {
+  VitOptions vit;
+  vit.img_size = side;
+  vit.patch_size = 3;
+  vit.in_channels = 1;
+  vit.num_classes = classes;
+  vit.hidden_size = 144;
+  vit.num_heads = 24;
+  vit.depth = 2;
+  vit.mlp_ratio = 2;
+  vit.dropout = vit.attention_dropout = 0.1;
+  vit.drop_path = 0.2;
+  JobOptions job;
+  job.model = make_vit(vit);
+  job.sample.extents = {1, side, side};
+  job.loss.label_smoothing = 0.1;
+  job.tensor_mode = mesh.mode;
+  job.data = mesh.data;
+  job.tensor = mesh.tensor;
+  job.global_batch = batch;
+  job.real = real;
+  job.seed = 7;
+  job.keep_gradients = true;
+  return job;
+}
+
+JobOptions mlp_job(const MeshCase& mesh, DType real) {
+  JobOptions job = vit_job(mesh, real);
+  MlpOptions mlp;
+  mlp.dims = {36, 72, 36, 144, classes};
+  mlp.dropout = 0.1;
+  job.model = make_mlp(mlp);
+  return job;
+}
+
+void RunCollector::train(const JobOptions& job, Communicator& world, int steps) {
+  const Plan plan = make_plan(job, world.rank());
+  Rank rank(plan, world);
+  const test::PatternDataset dataset(400, {1, side, side});
+  const TransformPipeline pipeline = test::pipeline(dataset, augmentation().list(), job.seed);
+  BatchAssembler assembler(dataset, pipeline, {batch, true, false, job.seed}, Rank::feeds(plan.training));
+  Batch data = assembler.make_batch();
+  for (int step = 0; step < steps; ++step) {
+    const std::int64_t per_epoch = assembler.sampler().steps_per_epoch();
+    assembler.fill(data, step / per_epoch, step % per_epoch);  // the last batch of an epoch is short
+    const StepResult metrics = rank.train(data, {step, 0.05});
+    const std::lock_guard lock(collecting);
+    if (static_cast<int>(run_.losses.size()) == step) run_.losses.push_back(metrics.loss);
+    run_.replicas_equal = run_.replicas_equal && run_.losses[static_cast<std::size_t>(step)] == metrics.loss;
+    if (step > 0) continue;
+    const Program& program = plan.training.compiled.program;
+    for (const Value* parameter : plan.training.graph.graph->parameters()) {
+      const BlockId id = program.kept.at(plan.training.graph.gradients.at(parameter));
+      auto& tensor = run_.gradients[parameter->name];
+      tensor.resize(static_cast<std::size_t>(plan.training.graph.graph->elements(parameter->dims)), NAN);
+      const Block& block = program.blocks[static_cast<std::size_t>(id)];
+      const std::byte* bytes = rank.training().data(id);
+      job.real == DType::f64 ? collect<double>(program, block, bytes, tensor, run_.replicas_equal)
+                             : collect<float>(program, block, bytes, tensor, run_.replicas_equal);
+    }
+  }
+}
+
+TrainingRun train_locally(const JobOptions& job, int steps, const WrapWorld& wrap) {
+  RunCollector collector;
+  run_ranks(job.data * job.tensor, [&](Communicator& member) {
+    if (wrap == nullptr) return collector.train(job, member, steps);
+    const std::unique_ptr<Communicator> wrapped = wrap(member.subgroup(
+        [&] {
+          std::vector<int> all;
+          for (int i = 0; i < member.size(); ++i) all.push_back(i);
+          return all;
+        }(),
+        "world"));
+    collector.train(job, *wrapped, steps);
+  });
+  return collector.result();
+}
+
+double gradient_error(const TrainingRun& a, const TrainingRun& b) {
+  double squares = 0;
+  for (const auto& [name, tensor] : b.gradients) squares += norm(tensor) * norm(tensor);
+  const double floor = 1e-3 * std::sqrt(squares / static_cast<double>(b.gradients.size()));
+  double worst = a.gradients.size() == b.gradients.size() ? 0 : INFINITY;
+  for (const auto& [name, tensor] : b.gradients) {
+    const auto it = a.gradients.find(name);
+    if (it == a.gradients.end() || it->second.size() != tensor.size()) return INFINITY;
+    std::vector<double> difference(tensor.size());
+    for (std::size_t i = 0; i < tensor.size(); ++i) difference[i] = it->second[i] - tensor[i];
+    const double error = norm(difference) / std::max(norm(tensor), floor);
+    worst = std::isnan(error) ? INFINITY : std::max(worst, error);
+  }
+  return worst;
+}
+
+double loss_error(const TrainingRun& a, const TrainingRun& b) {
+  double worst = a.losses.size() == b.losses.size() && !b.losses.empty() ? 0 : INFINITY;
+  for (std::size_t i = 0; i < b.losses.size() && std::isfinite(worst); ++i) {
+    const double error = std::abs(a.losses[i] - b.losses[i]) / std::abs(b.losses[i]);
+    worst = std::isnan(error) ? INFINITY : std::max(worst, error);
+  }
+  return worst;
+}
+
+}  // namespace ctrain

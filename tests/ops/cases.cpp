@@ -1,0 +1,197 @@
+#include "tests/ops/cases.h"
+
+#include "ops/build.h"
+#include "ops/philox.h"
+
+namespace ctrain::testing {
+namespace {
+
+using Build = std::function<Value*(Graph&)>;
+
+Value* real(Graph& graph, const std::string& name, const Names& dims) {
+  return graph.parameter(name, dims, ParameterRole::linear, {});
+}
+Value* integers(Graph& graph, const std::string& name, const Names& dims) {
+  return graph.input(name, dims, DType::i32);
+}
+
+Build linear_layer(const Names& x, const Names& weight, const Names& b) {
+  return [=](Graph& g) { return linear(real(g, "x", x), real(g, "w", weight), b.empty() ? nullptr : real(g, "b", b)); };
+}
+
+Build product(const Names& a, const Names& b, const std::string& output) {
+  return [=](Graph& g) { return g.apply_one("matmul", {real(g, "a", a), real(g, "b", b)}, {{"output", output}}); };
+}
+
+Build activation_of(const std::string& kind) {
+  return [=](Graph& g) { return activation(real(g, "x", "bsh"), kind); };
+}
+
+Build attention_with(bool causal, double rate) {
+  return [=](Graph& g) { return attention(real(g, "qkv", "bstnd"), causal, rate); };
+}
+
+Build classes(const Names& logits, double smoothing) {
+  return [=](Graph& g) {
+    Value* x = real(g, "x", logits);
+    Value* labels = integers(g, "labels", logits.without(logits.back()));
+    return cross_entropy(x, labels, label_count(labels), smoothing);
+  };
+}
+
+// Ops without a gradient: the case is there for the comparisons.
+Build only(const std::function<void(Graph&)>& build) {
+  return [=](Graph& g) -> Value* {
+    build(g);
+    return nullptr;
+  };
+}
+
+Build sgd(bool momentum) {
+  return only([=](Graph& g) {
+    Value* p = real(g, "p", "hf");
+    std::vector<Value*> operands{p, real(g, "g", "hf")};
+    if (momentum) operands.push_back(g.state("velocity", p));
+    g.apply("sgd_update", operands, {{"momentum", 0.9}, {"decay", 0.01}});
+  });
+}
+
+Build adam(bool decoupled) {
+  return only([=](Graph& g) {
+    Value* p = real(g, "p", "hf");
+    g.apply(
+        "adam_update", {p, real(g, "g", "hf"), g.state("m", p), g.state("v", p)},
+        {{"beta1", 0.9}, {"beta2", 0.999}, {"epsilon", 1e-8}, {"decay", 0.01}, {"decoupled", std::int64_t{decoupled}}});
+  });
+}
+
+Value* mean_square_case(Graph& g) {
+  Value* labels = integers(g, "labels", "b");
+  return mean_squared_error(real(g, "x", "bh"), g.input("y", "bh", DType::f64), labels, label_count(labels));
+}
+
+Value* add_case(Graph& g) {
+  Value *x = real(g, "x", "bsh"), *y = real(g, "y", "bsh");
+  return add({x, y, real(g, "z", "bsh"), y});
+}
+
+Value* layer_norm_case(Graph& g) { return layer_norm(real(g, "x", "bsh"), real(g, "w", "h"), real(g, "b", "h"), 1e-5); }
+
+}  // namespace
+
+std::vector<OpCase> op_cases() {
+  std::vector<OpCase> cases;
+  const auto add_cases = [&](const std::string& name, const Build& build, const std::vector<Extents>& table) {
+    for (const Extents& extents : table) {
+      std::string text = name;
+      for (const auto& [dim, extent] : extents) text += " " + dim.text() + "=" + std::to_string(extent);
+      cases.push_back({text, extents, build});
+    }
+  };
+  constexpr Name b{'b'}, s{'s'}, h{'h'}, t{'t'}, n{'n'}, d{'d'}, f{'f'}, p{'p'}, v{'v'}, c{'c'}, i{'i'}, y{'y'}, x{'x'},
+      k{'k'};
+  const std::vector<Extents> bsh{{{b, 2}, {s, 3}, {h, 4}}, {{b, 1}, {s, 1}, {h, 7}}, {{b, 3}, {s, 5}, {h, 33}}};
+  const std::vector<Extents> bshf{
+      {{b, 2}, {s, 3}, {h, 4}, {f, 6}}, {{b, 1}, {s, 1}, {h, 7}, {f, 5}}, {{b, 2}, {s, 5}, {h, 9}, {f, 40}}};
+  const std::vector<Extents> bshtnd{{{b, 2}, {s, 3}, {h, 4}, {t, 3}, {n, 2}, {d, 2}},
+                                    {{b, 1}, {s, 1}, {h, 7}, {t, 3}, {n, 1}, {d, 7}}};
+  const std::vector<Extents> bstnd{{{b, 2}, {s, 4}, {t, 3}, {n, 3}, {d, 4}},
+                                   {{b, 1}, {s, 1}, {t, 3}, {n, 1}, {d, 7}},
+                                   {{b, 1}, {s, 9}, {t, 3}, {n, 2}, {d, 3}}};
+  const std::vector<Extents> bc{{{b, 5}, {c, 10}}, {{b, 1}, {c, 7}}, {{b, 3}, {c, 2}}};
+
+  add_cases("linear", linear_layer("bsh", "hf", "f"), bshf);
+  add_cases("linear to heads", linear_layer("bsh", "htnd", "tnd"), bshtnd);
+  add_cases("linear from heads", linear_layer("bsnd", "ndh", "h"), bshtnd);
+  add_cases("tied head", linear_layer("bsh", "vh", ""), {{{b, 2}, {s, 3}, {h, 4}, {v, 11}}});
+  add_cases("class head", linear_layer("bh", "hc", "c"), {{{b, 3}, {h, 8}, {c, 10}}, {{b, 1}, {h, 7}, {c, 3}}});
+  add_cases("batched product", product("bsnd", "bpnd", "bnsp"),
+            {{{b, 2}, {s, 3}, {n, 2}, {d, 5}, {p, 4}}, {{b, 1}, {s, 1}, {n, 3}, {d, 7}, {p, 1}}});
+  add_cases("product in another order", product("hs", "bh", "sb"), bsh);
+
+  add_cases("add", add_case, bsh);
+  add_cases(
+      "bias of positions", [](Graph& g) { return bias(real(g, "x", "bsh"), real(g, "w", "sh")); }, bsh);
+  add_cases(
+      "bias per sample", [](Graph& g) { return bias(real(g, "x", "bsh"), real(g, "w", "hb")); }, bsh);
+  for (const char* kind : {"gelu", "relu", "tanh"}) add_cases(kind, activation_of(kind), bsh);
+  add_cases(
+      "dropout", [](Graph& g) { return dropout(real(g, "x", "bsh"), 0.3); }, bsh);
+  add_cases(
+      "drop path", [](Graph& g) { return drop_path(real(g, "x", "bsh"), 0.4); }, bsh);
+  add_cases("sum", only([](Graph& g) { sum_to(real(g, "x", "bsh"), "hb"); }), bsh);
+  add_cases("sum of squares", only([](Graph& g) { g.apply("sum_squares", {real(g, "x", "bsh")}); }), bsh);
+  add_cases("layer norm", layer_norm_case, bsh);
+
+  add_cases("embedding",
+            [](Graph& g) {
+              return g.apply_one("embedding", {integers(g, "ids", "bs"), real(g, "table", "vh")});
+            },
+            {{{b, 2}, {s, 6}, {v, 5}, {h, 4}}, {{b, 1}, {s, 1}, {v, 7}, {h, 7}}});
+  const auto patchify = only([](Graph& g) {
+    g.apply("patchify", {real(g, "image", "biyx")}, {{"patch", std::int64_t{2}}});
+  });
+  add_cases("patchify", patchify,
+            {{{b, 2}, {i, 3}, {y, 4}, {x, 6}, {s, 7}, {k, 12}}, {{b, 1}, {i, 1}, {y, 2}, {x, 2}, {s, 2}, {k, 4}}});
+  add_cases(
+      "set token",
+      [](Graph& g) {
+        return g.apply_one("set_token", {real(g, "x", "bsh"), real(g, "token", "h")});
+      },
+      bsh);
+  add_cases(
+      "select token", [](Graph& g) { return g.apply_one("select_token", {real(g, "x", "bsh")}); }, bsh);
+
+  add_cases("attention", attention_with(false, 0), bstnd);
+  add_cases("causal attention", attention_with(true, 0), bstnd);
+  add_cases("attention with dropout", attention_with(false, 0.25), bstnd);
+  add_cases("causal attention with dropout", attention_with(true, 0.25), bstnd);
+
+  add_cases("cross-entropy", classes("bc", 0), bc);
+  add_cases("cross-entropy with smoothing", classes("bc", 0.1), bc);
+  add_cases("cross-entropy of tokens", classes("bsv", 0.1), {{{b, 2}, {s, 3}, {v, 7}}, {{b, 1}, {s, 1}, {v, 9}}});
+  add_cases("mean squared error", mean_square_case, {{{b, 4}, {h, 5}}, {{b, 1}, {h, 7}}});
+  add_cases("correct", only([](Graph& g) { correct_count(real(g, "x", "bc"), integers(g, "labels", "b")); }), bc);
+
+  const std::vector<Extents> hf{{{h, 4}, {f, 6}}, {{h, 1}, {f, 7}}};
+  add_cases("sgd", sgd(false), hf);
+  add_cases("sgd with momentum", sgd(true), hf);
+  add_cases("adam", adam(false), hf);
+  add_cases("adamw", adam(true), hf);
+  return cases;
+}
+
+CaseGraph::CaseGraph(const OpCase& op_case) {
+  for (const auto& [name, extent] : op_case.extents) graph.set_extent(name, extent);
+  root = op_case.build(graph);
+  for (const auto* values : {&graph.parameters(), &graph.states(), &graph.inputs()})
+    for (const Value* value : *values) give(value);
+}
+
+void CaseGraph::differentiate() {
+  if (root == nullptr) return;
+  if (root->producer->fused_gradients.empty()) {
+    seed = graph.input("seed", root->dims, graph.real());
+    give(seed);
+  }
+  gradients = backward(graph, root, seed);
+}
+
+void CaseGraph::give(const Value* value) {
+  const std::uint64_t key = random_key(5, value->name);
+  const auto& extents = graph.extents();
+  Tensor& tensor = given[value];
+  for (std::int64_t j = 0; j < graph.elements(value->dims); ++j) {
+    const auto index = static_cast<std::uint64_t>(j);
+    if (value->dtype == DType::i32) {
+      const auto known = extents.contains({'v'}) ? extents.at({'v'}) : extents.contains({'c'}) ? extents.at({'c'}) : 2;
+      const auto drawn = static_cast<double>(random_below(key, index, static_cast<std::uint64_t>(known) + 1));
+      tensor.push_back(j == 0 ? 0 : drawn - 1);
+    } else {
+      const double drawn = random_uniform(key, index);
+      tensor.push_back(value->kind == Value::Kind::state ? drawn : 2 * drawn - 1);
+    }
+  }
+}
+
+}  // namespace ctrain::testing
