@@ -7,8 +7,6 @@
 namespace ctrain {
 namespace {
 
-std::int64_t aligned(std::int64_t bytes) { return (bytes + arena_alignment - 1) / arena_alignment * arena_alignment; }
-
 // Places the blocks in the given order, each at the lowest offset that is free during its whole life.
 std::int64_t first_fit(const std::vector<ArenaBlock>& blocks, const std::vector<int>& order,
                        std::vector<std::int64_t>& offsets) {
@@ -16,14 +14,14 @@ std::int64_t first_fit(const std::vector<ArenaBlock>& blocks, const std::vector<
   std::int64_t peak = 0;
   for (const int i : order) {
     const ArenaBlock& block = blocks[static_cast<std::size_t>(i)];
-    const std::int64_t size = aligned(block.bytes);
+    const std::int64_t size = align_up(block.bytes);
     std::int64_t offset = 0;
     for (const int j : placed) {
       const ArenaBlock& other = blocks[static_cast<std::size_t>(j)];
       if (other.last < block.first || block.last < other.first) continue;
       const std::int64_t other_offset = offsets[static_cast<std::size_t>(j)];
       if (offset + size <= other_offset) break;
-      offset = std::max(offset, other_offset + aligned(other.bytes));
+      offset = std::max(offset, other_offset + align_up(other.bytes));
     }
     offsets[static_cast<std::size_t>(i)] = offset;
     const auto later = [&](int a, int b) {

@@ -21,6 +21,9 @@ struct ArenaPlan {
 };
 
 inline constexpr std::int64_t arena_alignment = 64;
+[[nodiscard]] constexpr std::int64_t align_up(std::int64_t bytes) {
+  return (bytes + arena_alignment - 1) / arena_alignment * arena_alignment;
+}
 
 [[nodiscard]] ArenaPlan plan_arena(const std::vector<ArenaBlock>& blocks);
 

@@ -38,6 +38,7 @@ void ProgramBuilder::local(const Node& node, const Assignment& assignment, const
   step.node.name = node.name;
   step.node.attributes = node.attributes;
   step.node.seed = seed_;
+  step.node.overwrites = node.op->overwrites;
   step.inputs = inputs;
   step.outputs = outputs;
   for (const auto* ids : {&inputs, &outputs})

@@ -36,8 +36,6 @@ void run_copy(const CopyStep& step, DType dtype, const void* from, void* to) {
   }
 }
 
-std::int64_t aligned(std::int64_t bytes) { return (bytes + arena_alignment - 1) / arena_alignment * arena_alignment; }
-
 }  // namespace
 
 MeshCommunicators::MeshCommunicators(const Mesh& mesh, Communicator& world) {
@@ -51,7 +49,7 @@ ParameterStore::ParameterStore(Device& device, const Program& program) {
   std::map<std::string, std::int64_t> offsets;
   for (const auto& [name, id] : program.persistent) {
     offsets[name] = bytes;
-    bytes += aligned(program.blocks[static_cast<std::size_t>(id)].bytes());
+    bytes += align_up(program.blocks[static_cast<std::size_t>(id)].bytes());
   }
   buffer_ = Buffer(device, static_cast<std::size_t>(bytes));
   for (const auto& [name, offset] : offsets) data_[name] = buffer_.data() + offset;

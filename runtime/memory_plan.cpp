@@ -5,7 +5,6 @@
 
 #include "memory/arena_planner.h"
 #include "memory/error.h"
-#include "ops/op.h"
 
 namespace ctrain {
 namespace {
@@ -53,7 +52,7 @@ std::vector<Life> lifetimes(const Program& program) {
 // The operand whose memory the step's output may take: one that the kernel reads element by element before writing.
 BlockId overwritten(const Step& step) {
   if (const auto* local = std::get_if<LocalStep>(&step)) {
-    const int operand = Registry<OpDefinition>::instance().get(local->node.op).overwrites;
+    const int operand = local->node.overwrites;
     return operand < 0 ? -1 : local->inputs[static_cast<std::size_t>(operand)];
   }
   const auto* collective = std::get_if<CollectiveStep>(&step);
@@ -91,8 +90,8 @@ MemoryPlan plan_memory(const Program& program, const std::vector<std::size_t>& w
   plan.block_offsets.assign(program.blocks.size(), -1);
   for (std::size_t id = 0; id < program.blocks.size(); ++id) {
     const Block& block = program.blocks[id];
-    if (block.storage == Block::Storage::parameter) plan.parameter_bytes += block.bytes();
-    if (block.storage == Block::Storage::state) plan.state_bytes += block.bytes();
+    if (block.storage == Block::Storage::parameter) plan.parameter_bytes += align_up(block.bytes());
+    if (block.storage == Block::Storage::state) plan.state_bytes += align_up(block.bytes());
     if (!in_arena(block) || lives[id].first < 0) continue;
     int& index = arena_index[static_cast<std::size_t>(place[id])];
     if (index < 0) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "parallel/fusion.h"
 #include "parallel/partition.h"
 
 namespace ctrain {
@@ -16,8 +17,9 @@ StepPlan plan_step(const JobOptions& options, const Mode& mode, int rank, bool t
   if (training && options.keep_gradients)
     for (Value* parameter : plan.graph.graph->parameters())
       partition_options.fetch.push_back(plan.graph.gradients.at(parameter));
-  plan.compiled =
-      compile(partition(*plan.graph.graph, mode, rank, partition_options), backend_for(options.real), options.real);
+  Program program = partition(*plan.graph.graph, mode, rank, partition_options);
+  fuse(program);
+  plan.compiled = compile(std::move(program), backend_for(options.real), options.real);
   return plan;
 }
 

@@ -1,4 +1,5 @@
-// A run: a job with a folder, from the command line's options to the exit code. What `ctrain train` and `ctrain eval` do.
+// A run: a job with a folder, from the command line's options to the exit code. What `ctrain train` and `ctrain eval`
+// do.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,7 @@ struct RunOptions {
   std::optional<std::int64_t> steps;  // stop after so many optimizer steps in all; 0: only compile the plan
   int threads = 0;                    // CPU threads of a rank; 0: cores / ranks of this machine
   bool show_progress = true;
-  std::string version;                // of ctrain, for what it writes
+  std::string version;  // of ctrain, for what it writes
 };
 
 inline constexpr int exit_stopped_early = 75;  // by a signal, with a complete checkpoint written

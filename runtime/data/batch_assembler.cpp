@@ -14,8 +14,7 @@ BatchAssembler::BatchAssembler(const Dataset& dataset, const TransformPipeline& 
             "a feed of rows {} to {} of a global batch of {}", feed.start, feed.start + feed.length,
             options.batch_size);
     require((feed.field == FeedField::labels) == (feed.type == DType::i32), "labels are int32, other feeds are not");
-    require(feed.field == FeedField::images || dataset.has_labels() == (feed.field == FeedField::labels),
-            "the dataset has {}", dataset.has_labels() ? "labels, not float targets" : "float targets, not labels");
+    require(feed.field != FeedField::targets || !dataset.has_labels(), "the dataset has labels, not float targets");
     for (std::int64_t row = feed.start; row < feed.start + feed.length; ++row) rows.insert(row);
   }
   rows_.assign(rows.begin(), rows.end());
@@ -81,7 +80,7 @@ void BatchAssembler::write(Batch& batch, std::size_t feed, std::int64_t sample, 
   const std::int64_t elements = row_elements(asked.field), offset = (row - asked.start) * elements;
   switch (asked.type) {
     case DType::i32:
-      batch.data<std::int32_t>(feed)[offset] = sample < 0 ? -1 : dataset_.label(sample);
+      batch.data<std::int32_t>(feed)[offset] = sample < 0 ? -1 : dataset_.has_labels() ? dataset_.label(sample) : 0;
       break;
     case DType::f32:
       write_reals(asked, sample, std::span(batch.data<float>(feed) + offset, static_cast<std::size_t>(elements)));

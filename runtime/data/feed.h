@@ -12,7 +12,7 @@ namespace ctrain {
 
 enum class FeedField {
   images,   // the model's input: [rows, channels, height, width], or [rows, features] of a dataset of flat vectors
-  labels,   // class labels: [rows]
+  labels,   // class labels, or 0 where the samples have float targets instead; -1 where there is no sample: [rows]
   targets,  // float targets: [rows, target shape ...]
 };
 

@@ -1,1 +1,117 @@
-int main() { return 0; }
+// ctrain: trains what a configuration file describes. This file finds the command and tells errors.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "memory/error.h"
+#include "runtime/config/nearest.h"
+#include "runtime/launch.h"
+#include "tools/ctrain/commands.h"
+#include "tools/ctrain/standard_output.h"
+#include "tools/ctrain/version.h"
+
+namespace ctrain {
+namespace {
+
+constexpr const char* help = R"(ctrain trains neural networks over many ranks, from one configuration file.
+
+  ctrain --config FILE [options]               train
+  ctrain eval --config FILE --checkpoint PATH  evaluate on the test data
+  ctrain config --config FILE                  print the resolved configuration
+
+Options of training (`ctrain COMMAND --help` has all, with examples):
+  --set KEY.PATH=VALUE   override a key of the configuration, repeatable
+  --output DIR           run folder (default: runs/<name of FILE>)
+  --resume PATH|auto     continue from a checkpoint
+  --overwrite            replace a run that the folder already holds
+  --steps N              stop after N optimizer steps in all; 0 only plans
+  --ranks N              ranks in this process (default: what FILE needs)
+  --threads N            CPU threads of a rank (default: cores / ranks)
+  --quiet                warnings and errors only
+
+  ctrain --version       version, commit, backends
+  ctrain --help          this text
+
+Example: ctrain --config configs/vit_2d.yaml --output runs/first
+Many processes: mpirun -np 4 ctrain --config FILE, or srun --mpi=pmix ctrain ...
+)";
+
+using Command = int (*)(const Options&);
+
+Command find_command(const std::string& name) {
+  static const std::map<std::string, Command> built = {
+      {"train", train}, {"eval", evaluate}, {"config", print_configuration}};
+  const auto found = built.find(name);
+  if (found != built.end()) return found->second;
+  std::vector<std::string> known = {"generate", "plan",      "benchmark",  "check",
+                                    "run",      "tokenizer", "checkpoint", "replay"};
+  if (std::find(known.begin(), known.end(), name) != known.end())
+    throw usage_error("the command '{}' is not built yet in this version", name);
+  for (const auto& [command, function] : built) known.push_back(command);
+  const std::string near = nearest(name, known);
+  throw usage_error("'{}': unknown command; {}", name,
+                    near.empty() ? "expected train, eval or config" : "did you mean '" + near + "'?");
+}
+
+int run(std::vector<std::string> arguments) {
+  const std::string first = arguments.empty() ? "" : arguments.front();
+  if (first == "--help" || first == "-h") {
+    print(help);
+    return 0;
+  }
+  if (first == "--version") {
+    print(version_text());
+    return 0;
+  }
+  std::string name = "train";
+  if (!first.empty() && first.front() != '-') {
+    name = first;
+    arguments.erase(arguments.begin());
+  }
+  const Command command = find_command(name);
+  const Options options = parse_options(name, arguments);
+  if (!options.help.empty()) {
+    print(options.help);
+    return 0;
+  }
+  return command(options);
+}
+
+// The rank of this process where a launcher started it, else 0.
+int process_rank() {
+  try {
+    const auto launcher = detect_launcher();
+    return launcher ? launcher->rank : 0;
+  } catch (const Error&) {  // a launcher that ctrain cannot follow is what is about to be told
+    return 0;
+  }
+}
+
+// What a user can mend every rank finds alike, and one tells it; a failure while running is the rank's own.
+void tell(const char* message, bool same_on_every_rank) {
+  const int rank = process_rank();
+  if (rank == 0)
+    fmt::print(stderr, "ctrain: error: {}\n", message);
+  else if (!same_on_every_rank)
+    fmt::print(stderr, "ctrain: error: rank {}: {}\n", rank, message);
+}
+
+}  // namespace
+}  // namespace ctrain
+
+int main(int argc, char** argv) {
+  try {
+    return ctrain::run({argv + 1, argv + argc});
+  } catch (const ctrain::Error& error) {
+    ctrain::tell(error.what(), error.kind() == ctrain::ErrorKind::usage);
+    return error.exit_code();
+  } catch (const std::exception& error) {
+    ctrain::tell(error.what(), false);
+    return 1;
+  }
+}

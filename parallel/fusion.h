@@ -1,0 +1,17 @@
+// Fusion: local steps of one rank's program that are better done in one pass over memory. What crosses a split
+// dimension is several ops in the logical graph (statistics, then apply); where the dimension turned out to be whole on
+// this rank, they join again here. Nothing is lost where they do not: every fused kernel is a composition of kernels of
+// ops.
+//
+//   linear                 matmul, bias                                   X W + b
+//   layer_norm_fused       layer_norm_sum, layer_norm_squares, layer_norm          y, sum, squares
+//   layer_norm_grad_fused  layer_norm_grad_sums, _input, _weight, sum over rows    dx, dweight, dbias
+#pragma once
+
+#include "parallel/program.h"
+
+namespace ctrain {
+
+void fuse(Program& program);
+
+}  // namespace ctrain

@@ -1,0 +1,15 @@
+// The plan for people: what plan.txt holds.
+#pragma once
+
+#include <string>
+
+#include "runtime/plan.h"
+
+namespace ctrain {
+
+// Mesh, layouts and local shapes of parameters, activations and collectives, memory by kind, FLOPs, of one rank.
+[[nodiscard]] std::string plan_text(const Plan& plan);
+
+[[nodiscard]] std::string bytes_text(std::int64_t bytes);  // "1.50 MiB"
+
+}  // namespace ctrain

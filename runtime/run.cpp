@@ -1,0 +1,135 @@
+#include "runtime/run.h"
+
+#include <omp.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <mutex>
+#include <nlohmann/json.hpp>
+
+#include "memory/error.h"
+#include "runtime/checkpoint/checkpoint_folder.h"
+#include "runtime/checkpoint/job_state.h"
+#include "runtime/checkpoint/manifest.h"
+#include "runtime/file.h"
+#include "runtime/plan_text.h"
+#include "runtime/run_report.h"
+#include "runtime/stop_signal.h"
+#include "runtime/trainer.h"
+
+namespace ctrain {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char* config_file = "config.yaml";
+
+// Where the run goes on from: a complete checkpoint, or nothing.
+fs::path checkpoint_to_resume(const RunOptions& options, const fs::path& run_folder) {
+  if (options.resume.empty()) return {};
+  if (options.resume == "auto") return find_latest_complete(run_folder / "checkpoints").value_or(fs::path());
+  (void)read_manifest(options.resume);  // a usage error where it is no checkpoint
+  return options.resume;
+}
+
+// A folder that already holds a run is refused, gone on with, or emptied. Only files that runs write are removed.
+void prepare_folder(const fs::path& run_folder, const RunOptions& options) {
+  const bool holds_run = fs::exists(run_folder / config_file);
+  if (holds_run && options.overwrite) {
+    for (const char* entry : {config_file, "plan.txt", "metrics.jsonl", "summary.json", "log.txt", "checkpoints"})
+      fs::remove_all(run_folder / entry);
+  } else if (holds_run && options.resume.empty()) {
+    throw usage_error(
+        "{} already holds a run: choose another folder with --output, go on with --resume auto, or replace it "
+        "with --overwrite",
+        run_folder.string());
+  }
+  std::error_code error;
+  fs::create_directories(run_folder, error);
+  if (error) throw usage_error("cannot make the run folder {}: {}", run_folder.string(), error.message());
+}
+
+// The number of ranks that share this process's cores.
+int ranks_here(const Launch& launch) { return launch.backend == Launch::Backend::local ? launch.ranks : 1; }
+
+int ranks_on_this_host(const Launch& launch) {
+  if (launch.backend == Launch::Backend::local) return launch.ranks;
+  const char* local_size = std::getenv("OMPI_COMM_WORLD_LOCAL_SIZE");
+  return local_size == nullptr ? 1 : std::max(1, std::atoi(local_size));
+}
+
+void set_threads(const RunOptions& options, const Launch& launch) {
+  omp_set_num_threads(threads_per_rank(options.threads, ranks_on_this_host(launch)));  // of the calling thread only
+}
+
+void prefetch_fewer(Job& job, const Launch& launch) {
+  // Ranks that are threads share the cores with their loaders: one batch ahead is enough.
+  if (ranks_here(launch) > 1) job.train.prefetch_depth = 1;
+}
+
+}  // namespace
+
+int run_training(std::unique_ptr<Job> job, const RunOptions& options, const Launch& launch, const Logger& logger) {
+  const fs::path run_folder = options.output.empty() ? fs::path("runs") / job->configuration.name : options.output;
+  TrainerOptions trainer_options;
+  trainer_options.run_folder = run_folder;
+  trainer_options.resume_from = checkpoint_to_resume(options, run_folder);
+  trainer_options.total_steps = std::min(job->total_steps, options.steps.value_or(job->total_steps));
+  trainer_options.show_progress = options.show_progress;
+  trainer_options.version = options.version;
+  Logger log = logger;
+  if (launch.is_main()) {
+    prepare_folder(run_folder, options);
+    log.open_file(run_folder / "log.txt");
+    write_file(run_folder / config_file, to_yaml(job->configuration));
+  }
+  prefetch_fewer(*job, launch);
+
+  const StopSignals signals;
+  bool stopped_early = false;
+  launch_ranks(launch, [&](Communicator& world) {
+    set_threads(options, launch);
+    const bool is_main = world.rank() == 0;
+    const Plan plan = make_plan(job->options, world.rank());
+    if (is_main) write_file(run_folder / "plan.txt", plan_text(plan));
+    Rank rank(plan, world);
+    const Logger rank_log = log.for_rank(world.rank());
+    show_ranks(rank, world, job->options, omp_get_max_threads(), rank_log);
+    Trainer trainer(*job, trainer_options, rank, world, rank_log);
+    const TrainingOutcome outcome = trainer.fit();
+    write_summary(run_folder / "summary.json", outcome, *job, rank, world);
+    if (is_main) stopped_early = outcome.stopped_early;
+  });
+  if (stopped_early) log.info("stopped at a signal; `--resume auto` goes on from the checkpoint");
+  return stopped_early ? exit_stopped_early : 0;
+}
+
+std::string run_evaluation(std::unique_ptr<Job> job, const fs::path& checkpoint, const RunOptions& options,
+                           const Launch& launch, const Logger& logger) {
+  if (job->test == nullptr) throw usage_error("{} has no test_data to evaluate on", job->configuration.name);
+  const Manifest manifest = verify_checkpoint(checkpoint);
+  std::string result;
+  launch_ranks(launch, [&](Communicator& world) {
+    set_threads(options, launch);
+    const Plan plan = make_plan(job->options, world.rank());
+    Rank rank(plan, world);
+    load_tensors(rank, checkpoint, false);
+    Loader loader(*job->test->dataset, *job->test->pipeline, job->test->sampler, Rank::feeds(*plan.evaluation),
+                  job->test->prefetch_depth);
+    const Totals totals = evaluate_split(rank, loader);
+    if (world.rank() != 0) return;
+    nlohmann::ordered_json json = {{"kind", "eval"},
+                                   {"step", manifest.step},
+                                   {"epoch", manifest.epoch},
+                                   {"split", "test"},
+                                   {"loss", totals.mean_loss()}};
+    if (job->options.target.labels) json["accuracy"] = totals.accuracy();
+    json["samples"] = static_cast<std::int64_t>(totals.samples);
+    result = json.dump();
+    logger.debug("evaluated {}", checkpoint.string());
+  });
+  return result;
+}
+
+}  // namespace ctrain

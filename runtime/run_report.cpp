@@ -1,0 +1,124 @@
+#include "runtime/run_report.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "runtime/console/table.h"
+#include "runtime/file.h"
+#include "runtime/plan_text.h"
+
+namespace ctrain {
+namespace {
+
+constexpr std::size_t host_length = 64;
+
+// The same few numbers of every rank, in the order of ranks.
+template <std::size_t count>
+std::vector<std::array<double, count>> gather(Communicator& world, std::array<double, count> mine) {
+  std::vector<std::array<double, count>> all(static_cast<std::size_t>(world.size()));
+  world.reserve(sizeof(mine) * all.size());
+  world.all_gather({mine.data(), count, DType::f64},
+                   {all.data(), static_cast<std::int64_t>(count) * world.size(), DType::f64});
+  return all;
+}
+
+std::vector<std::string> gather_hosts(Communicator& world) {
+  std::array<char, host_length> mine{};
+  gethostname(mine.data(), mine.size() - 1);
+  std::vector<std::array<char, host_length>> all(static_cast<std::size_t>(world.size()));
+  const std::int64_t words = host_length / size_of(DType::i32);
+  world.reserve(sizeof(mine) * all.size());
+  world.all_gather({mine.data(), words, DType::i32}, {all.data(), words * world.size(), DType::i32});
+  std::vector<std::string> names;
+  for (const auto& name : all) names.emplace_back(name.data());
+  return names;
+}
+
+}  // namespace
+
+void show_ranks(const Rank& rank, Communicator& world, const JobOptions& job, int threads, const Logger& logger) {
+  constexpr int most_rows = 32;
+  const Plan& plan = rank.plan();
+  const std::vector<std::string> hosts = gather_hosts(world);
+  const auto numbers = gather<2>(world, {static_cast<double>(threads), static_cast<double>(plan.device_bytes())});
+  if (world.rank() != 0) return;
+  Table table({{"rank", Table::Align::right},
+               {"host"},
+               {"device"},
+               {"cores", Table::Align::right},
+               {"mesh coordinate"},
+               {"device memory", Table::Align::right}});
+  for (int r = 0; r < std::min(world.size(), most_rows); ++r) {
+    const auto& [cores, bytes] = numbers[static_cast<std::size_t>(r)];
+    table.add_row({std::to_string(r), hosts[static_cast<std::size_t>(r)], "cpu", fmt::format("{:.0f}", cores),
+                   plan.mesh.coordinate_text(r), bytes_text(static_cast<std::int64_t>(bytes))});
+  }
+  std::string text = table.text();
+  if (world.size() > most_rows) text += fmt::format("... and {} more ranks\n", world.size() - most_rows);
+  const MemoryPlan& memory = plan.training.compiled.memory;
+  text += fmt::format("mesh {}, global batch {}, {} parameters, {}\n", plan.mesh.text(), job.global_batch,
+                      plan.parameters(), name_of(plan.real));
+  text +=
+      fmt::format("rank 0: parameters {}, optimizer {}, arena {} (lower bound {})", bytes_text(memory.parameter_bytes),
+                  bytes_text(memory.state_bytes), bytes_text(memory.arena_bytes), bytes_text(memory.lower_bound));
+  logger.info("{}", text);
+}
+
+void write_summary(const std::filesystem::path& path, const TrainingOutcome& outcome, const Job& job, const Rank& rank,
+                   Communicator& world) {
+  const Plan& plan = rank.plan();
+  const auto memory =
+      gather<2>(world, {static_cast<double>(plan.device_bytes()), static_cast<double>(rank.allocated_bytes())});
+  // Bytes sent, added over all ranks, as the communicators counted them.
+  std::vector<double> sent;
+  for (Axis axis = 0; axis < plan.mesh.axes().size(); ++axis)
+    for (std::size_t c = 0; c < collective_count; ++c)
+      sent.push_back(rank.mesh().along(axis) == nullptr
+                         ? 0
+                         : static_cast<double>(rank.mesh().along(axis)->sent(static_cast<Collective>(c))));
+  const auto count = static_cast<std::int64_t>(sent.size());
+  world.reserve(sent.size() * sizeof(double));
+  world.all_reduce({sent.data(), count, DType::f64}, {sent.data(), count, DType::f64}, Reduction::sum);
+  if (world.rank() != 0) return;
+
+  nlohmann::ordered_json json;
+  json["world_size"] = world.size();
+  for (const MeshAxis& axis : plan.mesh.axes()) json["mesh"][axis.name] = axis.size;
+  json["parameters"] = plan.parameters();
+  json["steps"] = outcome.steps;
+  json["stopped_early"] = outcome.stopped_early;
+  json["samples_per_second"] = outcome.median_samples_per_second;
+  json["flops_per_step"] = plan.training.compiled.program.flops;
+  if (outcome.train.samples > 0) {
+    json["train"]["loss"] = outcome.train.mean_loss();
+    if (job.options.target.labels) json["train"]["accuracy"] = outcome.train.accuracy();
+  }
+  if (outcome.test.samples > 0) {
+    json["test"]["loss"] = outcome.test.mean_loss();
+    if (job.options.target.labels) json["test"]["accuracy"] = outcome.test.accuracy();
+  }
+  const MemoryPlan& planned = plan.training.compiled.memory;
+  json["arena"] = {{"peak", planned.arena_bytes}, {"lower_bound", planned.lower_bound}};
+  for (const auto& [predicted, measured] : memory)
+    json["memory"].push_back(
+        {{"device",
+          {{"predicted", static_cast<std::int64_t>(predicted)}, {"measured", static_cast<std::int64_t>(measured)}}},
+         {"host", {{"predicted", 0}, {"measured", 0}}},
+         {"nvme", {{"predicted", 0}, {"measured", 0}}}});
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  json["process_peak_bytes"] = static_cast<std::int64_t>(usage.ru_maxrss) * 1024;
+  json["bytes_sent"] = nlohmann::ordered_json::object();
+  for (std::size_t i = 0; i < sent.size(); ++i)
+    if (sent[i] > 0)
+      json["bytes_sent"][std::string(name_of(static_cast<Collective>(i % collective_count)))]
+          [plan.mesh.name(static_cast<Axis>(i / collective_count))] = static_cast<std::int64_t>(sent[i]);
+  json["start_seconds"] = outcome.start_seconds;
+  write_file(path, json.dump(2) + "\n");
+}
+
+}  // namespace ctrain

@@ -1,0 +1,12 @@
+// The subcommands, one file each. They return the exit code.
+#pragma once
+
+#include "tools/ctrain/options.h"
+
+namespace ctrain {
+
+int train(const Options& options);
+int evaluate(const Options& options);
+int print_configuration(const Options& options);
+
+}  // namespace ctrain

@@ -1,0 +1,211 @@
+// The only file that includes CLI11. Its own messages are replaced where ours can say more: every value is checked by a
+// validator that names the value and what was expected, unknown options are looked up here.
+#include "tools/ctrain/options.h"
+
+#include <fmt/ranges.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
+#include <limits>
+
+#include "memory/error.h"
+#include "runtime/config/nearest.h"
+
+namespace ctrain {
+namespace {
+
+constexpr const char* not_built = "is not built yet in this version";
+
+const std::vector<std::string> later_options = {"--profile-steps", "--host",       "--port",
+                                                "--rank",          "--local-rank", "--world-size"};
+
+// Long options with `-` for `_`, up to "--".
+std::vector<std::string> normalised(std::vector<std::string> arguments) {
+  for (std::string& argument : arguments) {
+    if (argument == "--") break;
+    if (!argument.starts_with("--")) continue;
+    std::replace(argument.begin(),
+                 argument.begin() + static_cast<std::ptrdiff_t>(std::min(argument.find('='), argument.size())), '_',
+                 '-');
+  }
+  return arguments;
+}
+
+template <typename Number>
+CLI::Validator number(Number least, const std::string& expected) {
+  return {[least, expected](const std::string& written) {
+            Number value{};
+            const char* end = written.data() + written.size();
+            const auto [rest, failure] = std::from_chars(written.data(), end, value);
+            // The comparison is false for not-a-number as well.
+            const bool right =
+                failure == std::errc() && rest == end && value >= least && value <= std::numeric_limits<Number>::max();
+            return right ? std::string() : fmt::format("'{}': expected {}", written, expected);
+          },
+          ""};
+}
+
+CLI::Validator choice(std::vector<std::string> built, std::vector<std::string> later = {}) {
+  return {[built = std::move(built), later = std::move(later)](const std::string& written) {
+            if (std::find(built.begin(), built.end(), written) != built.end()) return std::string();
+            if (std::find(later.begin(), later.end(), written) != later.end())
+              return fmt::format("'{}' {}; expected {}", written, not_built, fmt::join(built, " or "));
+            const std::string near = nearest(written, built);
+            return fmt::format("'{}': expected {}{}", written, fmt::join(built, " or "),
+                               near.empty() ? "" : "; did you mean '" + near + "'?");
+          },
+          ""};
+}
+
+CLI::Validator not_empty(const std::string& expected) {
+  return {[expected](const std::string& written) {
+            return written.empty() ? fmt::format("'': expected {}", expected) : std::string();
+          },
+          ""};
+}
+
+void add_configuration(CLI::App& app, Options& options) {
+  app.add_option("--config", options.config, "the YAML file that says everything\n--config configs/vit_2d.yaml")
+      ->type_name("FILE")
+      ->check(not_empty("the path of a YAML file"));
+  app.add_option("--set", options.overrides, "override a key, repeatable; the value is YAML\n--set model.depth=6")
+      ->type_name("KEY.PATH=VALUE")
+      ->allow_extra_args(false);
+}
+
+void add_run(CLI::App& app, Options& options) {
+  app.add_option("--output", options.output, "run folder (default: runs/<name of FILE>)\n--output runs/first")
+      ->type_name("DIR")
+      ->check(not_empty("the path of a folder"));
+  app.add_option("--resume", options.resume,
+                 "continue from a checkpoint folder, or from the\nnewest of the run folder: --resume auto")
+      ->type_name("PATH|auto")
+      ->check(not_empty("the path of a checkpoint folder, or auto"));
+  app.add_flag("--overwrite", options.overwrite, "replace a run that the folder already holds");
+  app.add_option("--steps", options.steps, "stop after N optimizer steps in all; 0 only plans\n--steps 100")
+      ->type_name("N")
+      ->check(number<std::int64_t>(0, "a number of steps >= 0"));
+}
+
+void add_ranks(CLI::App& app, Options& options) {
+  app.add_option("--device", options.device, "auto or cpu (cuda is not built yet)\n--device cpu")
+      ->type_name("NAME")
+      ->check(choice({"auto", "cpu"}, {"cuda"}));
+  app.add_option("--ranks", options.ranks, "ranks in this process (default: what FILE needs)\n--ranks 4")
+      ->type_name("N")
+      ->check(number<int>(1, "a number of ranks >= 1"));
+  app.add_option("--threads", options.threads, "CPU threads of a rank (default: cores / ranks)\n--threads 2")
+      ->type_name("N")
+      ->check(number<int>(1, "a number of threads >= 1"));
+  app.add_option("--backend", options.backend, "local or mpi (default: mpi under mpirun or srun)\n--backend local")
+      ->type_name("NAME")
+      ->check(choice({"local", "mpi"}, {"nccl", "gloo"}));
+  app.add_option("--timeout", options.timeout,
+                 "a collective that stands so long ends the job\n--timeout 60 (default: 600)")
+      ->type_name("SECONDS")
+      ->check(number<double>(std::numeric_limits<double>::min(), "a number of seconds > 0"));
+}
+
+// What the flags of the console decide together: an explicit level wins over --quiet, which takes the bar away anyway.
+struct ConsoleFlags {
+  bool quiet = false, no_progress = false;
+  std::string level;
+
+  void add(CLI::App& app) {
+    app.add_flag("--quiet", quiet, "warnings and errors only");
+    app.add_flag("--no-progress", no_progress, "no progress bar");
+    app.add_option("--log-level", level, "error, warning, info or debug\n--log-level warning")
+        ->type_name("NAME")
+        ->check(choice({"error", "warning", "info", "debug"}));
+  }
+  void apply(Options& options) const {
+    options.show_progress = !quiet && !no_progress;
+    if (quiet) options.log_level = LogLevel::warning;
+    if (!level.empty()) options.log_level = *parse_log_level(level);
+  }
+};
+
+// What no option took: the first of it is told.
+void refuse_rest(const CLI::App& app, const std::string& command) {
+  std::vector<std::string> rest = app.remaining();
+  std::erase(rest, "--");
+  if (rest.empty()) return;
+  const std::string name = rest.front().substr(0, rest.front().find('='));
+  if (!name.starts_with("-"))
+    throw usage_error("'{}': unexpected argument; expected an option of ctrain {} (a command comes first)", name,
+                      command);
+  if (std::find(later_options.begin(), later_options.end(), name) != later_options.end())
+    throw usage_error("{} {}", name, not_built);
+  std::vector<std::string> known;
+  for (const CLI::Option* option : app.get_options()) known.push_back(option->get_name());
+  const std::string near = nearest(name, known);
+  throw usage_error("'{}': unknown option of ctrain {}; {}", name, command,
+                    near.empty() ? fmt::format("expected one of {}", fmt::join(known, ", "))
+                                 : fmt::format("did you mean '{}'?", near));
+}
+
+struct Text {
+  const char *description, *example;
+};
+
+Text text_of(const std::string& command) {
+  if (command == "eval")
+    return {"Evaluates a checkpoint on the test data; prints one line of JSON.",
+            "ctrain eval --config configs/vit_2d.yaml --checkpoint runs/vit_2d/checkpoints/step_100 --quiet"};
+  if (command == "config")
+    return {"Prints the resolved configuration as YAML.",
+            "ctrain config --config configs/vit_2d.yaml --set NUM_EPOCHS=1"};
+  return {"Trains what the configuration describes. `ctrain --config FILE` is the same.",
+          "ctrain --config configs/vit_2d.yaml --output runs/first --overwrite --no-progress"};
+}
+
+}  // namespace
+
+Options parse_options(const std::string& command, const std::vector<std::string>& arguments) {
+  Options options;
+  ConsoleFlags console;
+  CLI::App app(text_of(command).description, "ctrain " + command);
+  app.footer(fmt::format("Example: {}", text_of(command).example));
+  app.set_help_flag("-h,--help", "this text");
+  app.allow_extras();
+  app.get_formatter()->column_width(26);
+  app.get_formatter()->label("OPTIONS", "options");
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::Throw);
+
+  add_configuration(app, options);
+  if (command == "eval")
+    app.add_option("--checkpoint", options.checkpoint,
+                   "a checkpoint folder\n--checkpoint runs/vit_2d/checkpoints/step_100")
+        ->type_name("PATH")
+        ->check(not_empty("the path of a checkpoint folder"));
+  if (command == "train") add_run(app, options);
+  if (command != "config") {
+    add_ranks(app, options);
+    console.add(app);
+  }
+
+  std::vector<std::string> reversed = normalised(arguments);  // as CLI11 wants them
+  std::reverse(reversed.begin(), reversed.end());
+  try {
+    app.parse(reversed);
+  } catch (const CLI::CallForHelp&) {
+    options.help = app.help();
+    return options;
+  } catch (const CLI::ArgumentMismatch& problem) {  // "--config: 1 required FILE missing"
+    const std::string text = problem.what();
+    throw usage_error("{}: expected exactly one value", text.substr(0, text.find(':')));
+  } catch (const CLI::Error& problem) {
+    throw usage_error("{}", problem.what());
+  }
+  refuse_rest(app, command);
+  if (options.config.empty()) throw usage_error("--config is missing; expected ctrain {} --config FILE", command);
+  if (command == "eval" && options.checkpoint.empty())
+    throw usage_error("--checkpoint is missing; expected ctrain eval --config FILE --checkpoint PATH");
+  if (options.overwrite && !options.resume.empty())
+    throw usage_error("--overwrite and --resume: expected one of them, not both");
+  console.apply(options);
+  return options;
+}
+
+}  // namespace ctrain

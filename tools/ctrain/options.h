@@ -1,0 +1,37 @@
+// The command line of each subcommand, read into one struct. `-` and `_` are the same in every long option.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/console/logger.h"
+
+namespace ctrain {
+
+struct Options {
+  std::string help;  // what --help prints; where it is not empty the rest says nothing
+
+  std::string config;
+  std::vector<std::string> overrides;  // --set, in order
+  std::string checkpoint;              // eval
+
+  std::string output, resume;
+  bool overwrite = false;
+  std::optional<std::int64_t> steps;
+
+  std::optional<int> ranks;
+  int threads = 0;      // 0: not given
+  std::string backend;  // "": not given
+  std::string device = "auto";
+  double timeout = 600;  // seconds
+
+  bool show_progress = true;
+  LogLevel log_level = LogLevel::info;
+};
+
+// `command`: train, eval or config. Throws a usage Error with the nearest spelling.
+Options parse_options(const std::string& command, const std::vector<std::string>& arguments);
+
+}  // namespace ctrain

@@ -1,0 +1,55 @@
+#include "tools/ctrain/setup.h"
+
+#include "memory/error.h"
+#include "tools/ctrain/version.h"
+
+namespace ctrain {
+namespace {
+
+// The number of ranks, where the command line or a launcher says it.
+std::optional<std::int64_t> known_ranks(const Options& options, const std::optional<LauncherEnvironment>& launcher) {
+  if (!launcher) return options.ranks;
+  if (options.ranks && *options.ranks != launcher->ranks)
+    throw usage_error("--ranks {}: expected {}, as {} started (--ranks is for one process without a launcher)",
+                      *options.ranks, launcher->ranks, launcher->launcher);
+  return launcher->ranks;
+}
+
+Launch::Backend choose_backend(const Options& options, const std::optional<LauncherEnvironment>& launcher) {
+  if (options.backend == "mpi" && !launcher)
+    throw usage_error("--backend mpi: no launcher is there; expected mpirun -np N or srun --mpi=pmix before ctrain");
+  if (options.backend == "local" && launcher && launcher->ranks > 1)
+    throw usage_error("--backend local: expected mpi, since {} started {} processes", launcher->launcher,
+                      launcher->ranks);
+  return launcher && options.backend != "local" ? Launch::Backend::mpi : Launch::Backend::local;
+}
+
+}  // namespace
+
+Setup set_up(const Options& options, const Logger& logger) {
+  const std::optional<LauncherEnvironment> launcher = detect_launcher();
+  Setup setup;
+  setup.launch.backend = choose_backend(options, launcher);
+  setup.launch.process_rank = launcher ? launcher->rank : 0;
+  setup.launch.policy.timeout = options.timeout;
+  setup.launch.policy.warn = [logger](const std::string& message) { logger.warning("{}", message); };
+
+  Configuration configuration = load_configuration(options.config, options.overrides, known_ranks(options, launcher));
+  setup.launch.ranks = configuration.world_size();
+  if (setup.launch.is_main()) {
+    for (const std::string& warning : configuration.warnings) logger.warning("{}", warning);
+    if (options.device == "auto") logger.info("device: auto is the CPU (CUDA is not built yet in this version)");
+  }
+  setup.job = open_job(std::move(configuration));
+
+  setup.run.output = options.output;
+  setup.run.overwrite = options.overwrite;
+  setup.run.resume = options.resume;
+  setup.run.steps = options.steps;
+  setup.run.threads = options.threads;
+  setup.run.show_progress = options.show_progress;
+  setup.run.version = version();
+  return setup;
+}
+
+}  // namespace ctrain
