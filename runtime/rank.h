@@ -19,6 +19,7 @@ struct StepResult {
   double samples = 0;        // valid samples
   double correct = 0;        // of those, rightly classified
   double gradient_norm = 0;  // 2-norm over all parameters; 0 in evaluation
+  bool operator==(const StepResult&) const = default;
 };
 
 class Rank {

@@ -17,23 +17,21 @@ void fill(Setting& mapping, std::string_view key, Setting value) {
   mapping.set(key, std::move(value));
 }
 
-Setting* member(Setting& mapping, std::string_view key) { return const_cast<Setting*>(mapping.find(key)); }
-
 // Defaults that follow from other keys.
 void complete(Setting& root, const RunSizes& sizes) {
-  fill(*member(root, "parallel"), "data", Setting::of(sizes.data));
+  fill(*root.find("parallel"), "data", Setting::of(sizes.data));
   if (!root.has("GLOBAL_BATCH_SIZE")) fill(root, "BATCH_SIZE", Setting::of(sizes.batch_per_data_rank));
   for (const char* part : {"train_data", "test_data"}) {
-    Setting* data = member(root, part);
+    Setting* data = root.find(part);
     if (data == nullptr) continue;
-    fill(*member(*data, "dataloader"), "batch_size", Setting::of(sizes.batch_per_data_rank));
-    Setting& dataset = *member(*data, "dataset");
+    fill(*data->find("dataloader"), "batch_size", Setting::of(sizes.batch_per_data_rank));
+    Setting& dataset = *data->find("dataset");
     if (dataset.find("train") != nullptr) fill(dataset, "train", Setting::of(part == std::string_view("train_data")));
   }
-  Setting* schedule = member(root, "lr_scheduler");
+  Setting* schedule = root.find("lr_scheduler");
   if (schedule == nullptr) return;
   std::vector<Setting*> followers;  // LRSchedulerHooks; validate() has seen that all that say something say the same
-  for (Setting& hook : member(root, "hooks")->list()) {
+  for (Setting& hook : root.find("hooks")->list()) {
     if (hook["type"].text() != "LRSchedulerHook") continue;
     followers.push_back(&hook);
     if (hook.has("by_epoch")) fill(*schedule, "by_epoch", hook["by_epoch"]);

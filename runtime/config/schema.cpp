@@ -146,7 +146,7 @@ Place step_into(const Place& from, std::string_view key) {
   if (type != nullptr) expand_shorthand(setting, *type);
   if (setting.kind() == Setting::Kind::list) {
     const bool known = type != nullptr && type->form == Type::Form::list;
-    return {const_cast<Setting*>(setting.find_path(key)), known ? &type->item.front() : nullptr, nullptr};
+    return {setting.find_path(key), known ? &type->item.front() : nullptr, nullptr};
   }
   const std::vector<Field>* fields = type == nullptr ? nullptr : fields_of(*type, setting);
   const Field* field = fields == nullptr ? nullptr : find_field(*fields, key);
@@ -213,7 +213,8 @@ std::string describe_form(const Type& type) {
       std::vector<std::string> names;
       for (const Component& candidate : components_of(type.family))
         if (candidate.built) names.push_back(candidate.type);
-      return fmt::format("a {} ({})", type.family, fmt::join(names, ", "));
+      const bool vowel = type.family == "optimizer" || type.family == "lr_scheduler";
+      return fmt::format("{} {} ({})", vowel ? "an" : "a", type.family, fmt::join(names, ", "));
     }
   }
   return "";

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cmath>
 #include <tuple>
+#include <utility>
 
 #include "memory/error.h"
 #include "runtime/config/scalar.h"
@@ -162,6 +163,12 @@ const Setting* Setting::find_path(std::string_view path) const {
     }
   }
   return setting;
+}
+
+Setting* Setting::find(std::string_view key) { return const_cast<Setting*>(std::as_const(*this).find(key)); }
+
+Setting* Setting::find_path(std::string_view path) {
+  return const_cast<Setting*>(std::as_const(*this).find_path(path));
 }
 
 const Setting& Setting::at(std::string_view path) const {

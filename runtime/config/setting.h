@@ -51,8 +51,10 @@ class Setting {
   [[nodiscard]] const Setting* find(std::string_view key) const;        // nullptr where there is none
   [[nodiscard]] const Setting& at(std::string_view path) const;
   [[nodiscard]] const Setting* find_path(std::string_view path) const;  // "hooks.0.type": items of a list by number
-  [[nodiscard]] bool has(std::string_view key) const;                   // a member that stands there and is not null
-  void set(std::string_view key, Setting value);                        // adds or replaces a member
+  [[nodiscard]] Setting* find(std::string_view key);
+  [[nodiscard]] Setting* find_path(std::string_view path);
+  [[nodiscard]] bool has(std::string_view key) const;  // a member that stands there and is not null
+  void set(std::string_view key, Setting value);       // adds or replaces a member
 
   [[nodiscard]] const Location& location() const { return location_; }          // of the value
   [[nodiscard]] const Location& key_location() const { return key_location_; }  // of its key

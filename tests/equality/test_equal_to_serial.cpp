@@ -12,7 +12,7 @@ using Job = JobOptions (*)(const MeshCase&, DType);
 
 void check_fp64(Job job) {
   const TrainingRun serial = train_locally(job({}, DType::f64), steps);
-  REQUIRE(serial.losses.back() < serial.losses.front());
+  REQUIRE(serial.steps.back().loss < serial.steps.front().loss);
   for (const MeshCase& mesh : main_job_meshes()) {
     const TrainingRun run = train_locally(job(mesh, DType::f64), steps);
     INFO(mesh.text() << ": gradients " << gradient_error(run, serial) << ", losses " << loss_error(run, serial));

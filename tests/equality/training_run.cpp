@@ -3,17 +3,16 @@
 #include <mutex>
 
 #include "../runtime/data/fixtures.h"
+#include "../support/program_on_rank.h"
 #include "../support/run_ranks.h"
-#include "parallel/block_runs.h"
 #include "runtime/data/batch_assembler.h"
 #include "runtime/models/mlp.h"
 #include "runtime/models/vit.h"
-#include "runtime/rank.h"
 
 namespace ctrain {
 namespace {
 
-constexpr std::int64_t batch = 72, classes = 10;
+constexpr std::int64_t batch = 72, samples = 400, classes = 10;
 constexpr int side = 6;
 
 Setting augmentation() {
@@ -27,21 +26,6 @@ Setting augmentation() {
       mapping({{"type", Setting::of(std::string("Normalize"))},
                {"mean", test::reals({0.5})},
                {"std", test::reals({0.25})}}),
-  });
-}
-
-// Writes a rank's block of a gradient into the logical tensor; whatever already stands there must be the same bits.
-template <typename T>
-void collect(const Program& program, const Block& block, const std::byte* data, std::vector<double>& tensor,
-             bool& equal) {
-  const T* values = reinterpret_cast<const T*>(data);
-  visit_runs(program, program.rank, block, block.operand.dims, [&](const BlockRun& run) {
-    for (std::int64_t i = 0; i < run.length; ++i) {
-      double& place = tensor[static_cast<std::size_t>(run.logical + i * run.stride)];
-      const double value = static_cast<double>(values[run.local + i]);
-      equal = equal && (std::isnan(place) || place == value);
-      place = value;
-    }
   });
 }
 
@@ -105,27 +89,30 @@ JobOptions mlp_job(const MeshCase& mesh, DType real) {
 void RunCollector::train(const JobOptions& job, Communicator& world, int steps) {
   const Plan plan = make_plan(job, world.rank());
   Rank rank(plan, world);
-  const test::PatternDataset dataset(400, {1, side, side});
+  const test::PatternDataset dataset(samples, {1, side, side});
   const TransformPipeline pipeline = test::pipeline(dataset, augmentation().list(), job.seed);
-  BatchAssembler assembler(dataset, pipeline, {batch, true, false, job.seed}, Rank::feeds(plan.training));
+  BatchAssembler assembler(dataset, pipeline, {job.global_batch, true, false, job.seed}, Rank::feeds(plan.training));
   Batch data = assembler.make_batch();
   for (int step = 0; step < steps; ++step) {
     const std::int64_t per_epoch = assembler.sampler().steps_per_epoch();
     assembler.fill(data, step / per_epoch, step % per_epoch);  // the last batch of an epoch is short
     const StepResult metrics = rank.train(data, {step, 0.05});
     const std::lock_guard lock(collecting);
-    if (static_cast<int>(run_.losses.size()) == step) run_.losses.push_back(metrics.loss);
-    run_.replicas_equal = run_.replicas_equal && run_.losses[static_cast<std::size_t>(step)] == metrics.loss;
+    const auto at = static_cast<std::size_t>(step);
+    if (run_.steps.size() == at) run_.steps.push_back(metrics);
+    run_.replicas_equal = run_.replicas_equal && run_.steps[at] == metrics;
     if (step > 0) continue;
     const Program& program = plan.training.compiled.program;
     for (const Value* parameter : plan.training.graph.graph->parameters()) {
       const BlockId id = program.kept.at(plan.training.graph.gradients.at(parameter));
-      auto& tensor = run_.gradients[parameter->name];
-      tensor.resize(static_cast<std::size_t>(plan.training.graph.graph->elements(parameter->dims)), NAN);
+      const auto [it, fresh] = run_.gradients.try_emplace(parameter->name);
+      if (fresh) it->second = test::unknown_tensor(program, parameter->dims);
       const Block& block = program.blocks[static_cast<std::size_t>(id)];
       const std::byte* bytes = rank.training().data(id);
-      job.real == DType::f64 ? collect<double>(program, block, bytes, tensor, run_.replicas_equal)
-                             : collect<float>(program, block, bytes, tensor, run_.replicas_equal);
+      const bool equal = job.real == DType::f64
+                             ? test::collect_block(program, block, reinterpret_cast<const double*>(bytes), it->second)
+                             : test::collect_block(program, block, reinterpret_cast<const float*>(bytes), it->second);
+      run_.replicas_equal = run_.replicas_equal && equal;
     }
   }
 }
@@ -134,13 +121,7 @@ TrainingRun train_locally(const JobOptions& job, int steps, const WrapWorld& wra
   RunCollector collector;
   run_ranks(job.data * job.tensor, [&](Communicator& member) {
     if (wrap == nullptr) return collector.train(job, member, steps);
-    const std::unique_ptr<Communicator> wrapped = wrap(member.subgroup(
-        [&] {
-          std::vector<int> all;
-          for (int i = 0; i < member.size(); ++i) all.push_back(i);
-          return all;
-        }(),
-        "world"));
+    const std::unique_ptr<Communicator> wrapped = wrap(member);
     collector.train(job, *wrapped, steps);
   });
   return collector.result();
@@ -162,13 +143,22 @@ double gradient_error(const TrainingRun& a, const TrainingRun& b) {
   return worst;
 }
 
+static double relative_error(double a, double b) {
+  const double error = a == b ? 0 : std::abs(a - b) / std::abs(b);
+  return std::isnan(error) ? INFINITY : error;
+}
+
 double loss_error(const TrainingRun& a, const TrainingRun& b) {
-  double worst = a.losses.size() == b.losses.size() && !b.losses.empty() ? 0 : INFINITY;
-  for (std::size_t i = 0; i < b.losses.size() && std::isfinite(worst); ++i) {
-    const double error = std::abs(a.losses[i] - b.losses[i]) / std::abs(b.losses[i]);
-    worst = std::isnan(error) ? INFINITY : std::max(worst, error);
-  }
+  double worst = a.steps.size() == b.steps.size() && !b.steps.empty() ? 0 : INFINITY;
+  for (std::size_t i = 0; i < b.steps.size() && std::isfinite(worst); ++i)
+    worst = std::max(worst, relative_error(a.steps[i].loss, b.steps[i].loss));
   return worst;
+}
+
+double metrics_error(const TrainingRun& a, const TrainingRun& b) {
+  const StepResult &x = a.steps.at(0), &y = b.steps.at(0);
+  return std::max({relative_error(x.samples, y.samples), relative_error(x.correct, y.correct),
+                   relative_error(x.gradient_norm, y.gradient_norm)});
 }
 
 }  // namespace ctrain

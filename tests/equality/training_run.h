@@ -12,11 +12,12 @@
 
 #include "parallel/comm/communicator.h"
 #include "runtime/plan.h"
+#include "runtime/rank.h"
 
 namespace ctrain {
 
 struct TrainingRun {
-  std::vector<double> losses;
+  std::vector<StepResult> steps;
   std::map<std::string, std::vector<double>> gradients;  // of the first step, whole tensors
   bool replicas_equal = true;                            // ranks that hold the same part hold the same bits
 };
@@ -44,7 +45,7 @@ class RunCollector {
   TrainingRun run_;
 };
 
-using WrapWorld = std::function<std::unique_ptr<Communicator>(std::unique_ptr<Communicator>)>;
+using WrapWorld = std::function<std::unique_ptr<Communicator>(Communicator& world)>;
 
 // All ranks as threads. `wrap`, where given, puts another communicator around every rank's world.
 TrainingRun train_locally(const JobOptions& job, int steps, const WrapWorld& wrap = nullptr);
@@ -53,5 +54,7 @@ TrainingRun train_locally(const JobOptions& job, int steps, const WrapWorld& wra
 double gradient_error(const TrainingRun& a, const TrainingRun& b);
 // max over steps of |a - b| / |b|
 double loss_error(const TrainingRun& a, const TrainingRun& b);
+// The same of the first step's norm of all gradients and of its counts.
+double metrics_error(const TrainingRun& a, const TrainingRun& b);
 
 }  // namespace ctrain

@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cmath>
-#include <cstring>
+#include <type_traits>
 #include <vector>
 
 #include "ops/philox.h"
@@ -17,7 +17,7 @@ T script_value(int member, std::int64_t i) {
   const std::uint64_t key = random_key(7, "script", static_cast<std::uint64_t>(member));
   const double value = random_normal(key, static_cast<std::uint64_t>(i)) *
                        std::pow(10.0, static_cast<double>(random_below(key, static_cast<std::uint64_t>(i), 9)) - 4);
-  return sizeof(T) == 4 && T(0.5) == T(0) ? static_cast<T>(value * 100) : static_cast<T>(value);
+  return static_cast<T>(std::is_integral_v<T> ? value * 100 : value);
 }
 
 template <typename T>

@@ -1,0 +1,66 @@
+// That the comparison with one rank sees everything: a first step in which one collective, whichever, brings nothing of
+// the others (the shapes kept) differs in a gradient, in the loss or another metric, or between replicas.
+#include <catch2/catch.hpp>
+
+#include "runtime/models/vit.h"
+#include "tests/support/withholding_communicator.h"
+#include "training_run.h"
+
+namespace ctrain {
+namespace {
+
+JobOptions small_vit_job(const MeshCase& mesh) {
+  JobOptions job = vit_job(mesh, DType::f64);
+  job.model = make_vit({.img_size = 6,
+                        .patch_size = 3,
+                        .in_channels = 1,
+                        .num_classes = 10,
+                        .hidden_size = 16,
+                        .depth = 1,
+                        .num_heads = 4,
+                        .mlp_ratio = 2,
+                        .dropout = 0.1,
+                        .attention_dropout = 0.1});
+  job.global_batch = 12;
+  return job;
+}
+
+std::int64_t collectives(const JobOptions& job) {
+  const Plan plan = make_plan(job, 0);
+  std::int64_t count = 0;
+  for (const Step& step : plan.training.compiled.program.steps) count += std::holds_alternative<CollectiveStep>(step);
+  return count;
+}
+
+// The first step, in which the collective with this number brings nothing on any rank; -1: all bring what they should.
+TrainingRun train_withholding(const JobOptions& job, std::int64_t number) {
+  return train_locally(job, 1, [number](Communicator& world) {
+    return std::make_unique<WithholdingCommunicator>(
+        world, std::make_shared<WithholdingPlan>(WithholdingPlan{.withheld_call = number}));
+  });
+}
+
+bool differs(const TrainingRun& run, const TrainingRun& serial) {
+  return gradient_error(run, serial) > 1e-10 || loss_error(run, serial) > 1e-9 || metrics_error(run, serial) > 1e-9 ||
+         !run.replicas_equal;
+}
+
+TEST_CASE("No collective of a step can lose the others' data unseen", "[equality][mutation]") {
+  const TrainingRun serial = train_locally(small_vit_job({}), 1);
+  REQUIRE(serial.steps[0].correct > 0);  // otherwise losing the count of correct samples would go unseen
+  for (const MeshCase& mesh : {MeshCase{"1d", 1, 2}, MeshCase{"2d", 1, 4}, MeshCase{"", 2, 1}, MeshCase{"2d", 2, 4}}) {
+    const JobOptions job = small_vit_job(mesh);
+    REQUIRE_FALSE(differs(train_withholding(job, -1), serial));
+    const std::int64_t count = collectives(job);
+    std::vector<std::int64_t> unseen;
+    for (std::int64_t number = 0; number < count; ++number)
+      if (!differs(train_withholding(job, number), serial)) unseen.push_back(number);
+    INFO(mesh.text() << ": " << count << " collectives");
+    CHECK(count > 0);
+    CHECK(unseen.empty());
+    CHECK_FALSE(differs(train_withholding(job, count), serial));  // there are no others
+  }
+}
+
+}  // namespace
+}  // namespace ctrain

@@ -1,0 +1,83 @@
+// For tests: small jobs with their data, run by ranks as threads.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "../support/run_ranks.h"
+#include "data/fixtures.h"
+#include "runtime/data/loader.h"
+#include "runtime/models/vit.h"
+#include "runtime/rank.h"
+
+namespace ctrain::test {
+
+struct MeshSizes {
+  std::string mode;
+  int data = 1, tensor = 1;
+};
+
+inline std::shared_ptr<const Model> small_vit() {
+  return make_vit({.img_size = 6,
+                   .patch_size = 3,
+                   .in_channels = 1,
+                   .num_classes = 10,
+                   .hidden_size = 36,
+                   .depth = 2,
+                   .num_heads = 12,
+                   .mlp_ratio = 2,
+                   .dropout = 0.1,
+                   .attention_dropout = 0.1,
+                   .drop_path = 0.1});
+}
+
+// The small ViT on every mesh of up to nine ranks, with an evaluation step.
+inline JobOptions small_job(const MeshSizes& mesh, std::int64_t global_batch, DType real = DType::f64) {
+  JobOptions job;
+  job.model = small_vit();
+  job.sample.extents = {1, 6, 6};
+  job.loss.label_smoothing = 0.1;
+  job.tensor_mode = mesh.mode;
+  job.data = mesh.data;
+  job.tensor = mesh.tensor;
+  job.global_batch = global_batch;
+  job.real = real;
+  job.seed = 7;
+  job.evaluation = true;
+  return job;
+}
+
+// `size` images of the small job's shape, and what its loaders need.
+class SmallData {
+ public:
+  explicit SmallData(std::int64_t size, std::uint64_t seed = 5)
+      : dataset_(size, {1, 6, 6}),
+        pipeline_(pipeline(dataset_, {mapping({{"type", Setting::of(std::string("ToTensor"))}}),
+                                      mapping({{"type", Setting::of(std::string("Normalize"))},
+                                               {"mean", reals({0.5})},
+                                               {"std", reals({0.25})}})})),
+        seed_(seed) {}
+  [[nodiscard]] BatchAssembler assembler(const StepPlan& step, std::int64_t global_batch, bool shuffle = true) const {
+    return {dataset_, pipeline_, {global_batch, shuffle, false, seed_}, Rank::feeds(step)};
+  }
+  [[nodiscard]] std::unique_ptr<Loader> loader(const StepPlan& step, std::int64_t global_batch) const {
+    return std::make_unique<Loader>(dataset_, pipeline_, SamplerOptions{global_batch, true, false, seed_},
+                                    Rank::feeds(step), 2);
+  }
+
+ private:
+  PatternDataset dataset_;
+  TransformPipeline pipeline_;
+  std::uint64_t seed_;
+};
+
+// Makes the plan and the rank of every member and calls `body` with them.
+inline void run_job(const JobOptions& job, const std::function<void(Rank& rank, Communicator& world)>& body) {
+  run_ranks(job.data * job.tensor, [&](Communicator& world) {
+    const Plan plan = make_plan(job, world.rank());
+    Rank rank(plan, world);
+    body(rank, world);
+  });
+}
+
+}  // namespace ctrain::test
