@@ -2,6 +2,8 @@
 // `condition ? a : b` selects lane by lane.
 #pragma once
 
+#include <immintrin.h>
+
 #include <cstdint>
 #include <cstring>
 
@@ -83,6 +85,7 @@ template <typename Vector>
 inline Vector interleave_high(Vector x, Vector y);
 
 #ifdef __AVX512F__
+inline Floats sqrt(Floats x) { return _mm512_maskz_sqrt_ps(0xffff, x); }
 template <>
 inline Floats interleave_low(Floats x, Floats y) {
   return __builtin_shufflevector(x, y, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
@@ -100,6 +103,7 @@ inline LongWords interleave_high(LongWords x, LongWords y) {
   return __builtin_shufflevector(x, y, 4, 12, 5, 13, 6, 14, 7, 15);
 }
 #else
+inline Floats sqrt(Floats x) { return _mm256_sqrt_ps(x); }
 template <>
 inline Floats interleave_low(Floats x, Floats y) {
   return __builtin_shufflevector(x, y, 0, 8, 1, 9, 2, 10, 3, 11);

@@ -78,16 +78,20 @@ void validate_vit(const Setting& model, const Splits& splits, Problems& problems
   }
 }
 
-// The scores of a classifier are not split. 1d splits every second width, 2d all of them.
+// The scores of a classifier are never split. 1d splits every second width, and the one that a classifier reads; 2d
+// splits all of them, the input along one side of the grid only, since no bias lies over it.
 void validate_mlp(const Setting& model, bool classifies, const RunSizes& sizes, const Splits& splits,
                   Problems& problems) {
   const Setting* dims = given(model, "dims");
-  if (dims == nullptr || splits.width == 1) return;
-  const std::string why = fmt::format("{} splits widths {} ways", splits.rule, splits.width);
+  if (dims == nullptr) return;
   const std::size_t last = dims->list().size() - 1;
   for (std::size_t i = 0; i <= last; ++i) {
-    const bool split = sizes.tensor_mode == "2d" ? !(classifies && i == last) : i != 0 && i != last;
-    if (split) require_multiple(dims->list()[i], fmt::format("model.dims.{}", i), splits.width, why, problems);
+    const bool is_scores = classifies && i == last, is_last_hidden = classifies && i + 1 == last;
+    std::int64_t ways = splits.width;
+    if (is_scores || (sizes.tensor_mode == "1d" && i % 2 == 0 && !is_last_hidden)) ways = 1;
+    if (sizes.tensor_mode == "2d" && i == 0 && !is_last_hidden) ways = sizes.side;
+    require_multiple(dims->list()[i], fmt::format("model.dims.{}", i), ways,
+                     fmt::format("{} splits this width {} ways", splits.rule, ways), problems);
   }
 }
 

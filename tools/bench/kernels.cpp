@@ -119,7 +119,7 @@ std::vector<Benchmark> benchmarks() {
   linear("projection", "bsnd", "ndh", "bsh", "h");
   linear("fc1", "bsh", "hf", "bsf", "f");
   linear("fc2", "bsf", "fh", "bsh", "h");
-  linear("class head", "bh", "hc", "bc", "c");
+  list.push_back({"linear", "class head", {"bh", "hc", "c"}, {"bc"}, {}, 2 * product("bhc")});
   const double pairs = product("bnd") * product("s") * product("s");
   for (const double rate : {0.0, 0.1}) {
     const Attributes attributes{{"causal", std::int64_t{0}}, {"rate", rate}, {"key", std::string("key")}};

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "memory/allocation_counter.h"
 #include "parallel/comm/communicator.h"
 #include "tests/support/collective_script.h"
 #include "tests/support/run_ranks.h"
@@ -119,6 +120,28 @@ TEST_CASE("the lines of a 2x2x2 mesh work at once") {
     const int low = rank & ~2;
     CHECK(names[static_cast<std::size_t>(rank)] == fmt::format("column {} {} {}", rank / 2 % 2, low, low + 2));
   }
+}
+
+TEST_CASE("a collective allocates nothing") {
+  std::int64_t allocations = -1;
+  run_ranks(4, [&](Communicator& world) {
+    const auto pair = world.subgroup({world.rank() / 2 * 2, world.rank() / 2 * 2 + 1}, "pair");
+    std::vector<float> data(3000), all(12000);
+    world.barrier();
+    const std::int64_t before = allocation_count().own_calls;  // of all threads, which only do what follows
+    world.barrier();
+    for (int i = 0; i < 3; ++i) {
+      world.all_gather(view(data), view(all));
+      world.reduce_scatter(view(all), view(data), Reduction::sum);
+      pair->all_reduce(view(data), view(data), Reduction::max);
+      pair->broadcast(view(data), 1);
+      world.reduce(view(data).part(0, 500), view(all).part(0, 500), 2, Reduction::sum);
+    }
+    world.barrier();
+    if (world.rank() == 0) allocations = allocation_count().own_calls - before;
+    world.barrier();
+  });
+  CHECK(allocations == 0);
 }
 
 TEST_CASE("the bytes sent are counted by the closed formulas") {

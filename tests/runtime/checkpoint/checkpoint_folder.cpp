@@ -23,7 +23,7 @@ void save(const std::filesystem::path& run_folder, std::int64_t step, const std:
 // What stands in the folder, hidden things included.
 std::set<std::string> names(const TemporaryFolder& run) {
   std::set<std::string> result;
-  for (const auto& entry : std::filesystem::directory_iterator(run)) {
+  for (const auto& entry : std::filesystem::directory_iterator(run.path())) {
     result.insert(entry.path().filename().string());
   }
   return result;

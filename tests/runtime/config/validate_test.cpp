@@ -109,16 +109,22 @@ TEST_CASE("heads and widths must divide as the mode splits them", "[config]") {
 TEST_CASE("widths of an mlp", "[config]") {
   const std::string grid = "parallel: {tensor: {size: 4, mode: 2d}}\n",
                     line = "parallel: {tensor: {size: 4, mode: 1d}}\n";
-  CHECK(problem(grid, {"model={type: mlp, dims: [3072, 30, 10]}"}) ==
-        "--set: model.dims.1: '30': expected a multiple of 4 (mode 2d over 4 ranks splits widths 4 ways); nearest 28 "
-        "and 32");
-  CHECK(problem(grid, {"model={type: mlp, dims: [3072, 32, 10]}"}).empty());  // the scores are not split
-  CHECK_THAT(problem(grid, {"model={type: mlp, dims: [30, 32, 10]}"}), Contains("model.dims.0: '30'"));
-  CHECK(problem(line, {"model={type: mlp, dims: [3070, 32, 10]}"}).empty());
-  CHECK_THAT(problem(line, {"model={type: mlp, dims: [3070, 30, 10]}"}), Contains("model.dims.1: '30'"));
-  const std::vector<std::string> regression = {"model={type: mlp, dims: [3072, 32, 10]}", "loss=MSELoss",
-                                               "train_data.dataset.target_shape=[10]"};
-  CHECK_THAT(problem(grid, regression), Contains("model.dims.2: '10'"));
+  const auto mlp = [](const std::string& dims) {
+    return std::vector<std::string>{"model={type: mlp, dims: " + dims + "}"};
+  };
+  CHECK(problem(grid, mlp("[3072, 30, 10]")) ==
+        "--set: model.dims.1: '30': expected a multiple of 4 (mode 2d over 4 ranks splits this width 4 ways); nearest "
+        "28 and 32");
+  CHECK(problem(grid, mlp("[3070, 32, 10]")).empty());  // the input is split 2 ways, the scores are not
+  CHECK_THAT(problem(grid, mlp("[3071, 32, 10]")), Contains("model.dims.0: '3071': expected a multiple of 2"));
+  CHECK_THAT(problem(grid, mlp("[3070, 10]")), Contains("model.dims.0: '3070': expected a multiple of 4"));
+  CHECK(problem(line, mlp("[3071, 32, 30, 32, 10]")).empty());
+  CHECK_THAT(problem(line, mlp("[3071, 30, 10]")), Contains("model.dims.1: '30': expected a multiple of 4"));
+  CHECK_THAT(problem(line, mlp("[3071, 32, 30, 10]")), Contains("model.dims.2: '30': expected a multiple of 4"));
+  std::vector<std::string> regression = mlp("[3072, 32, 10]");
+  regression.insert(regression.end(), {"loss=MSELoss", "train_data.dataset.target_shape=[10]"});
+  CHECK_THAT(problem(grid, regression), Contains("model.dims.2: '10': expected a multiple of 4"));
+  CHECK(problem(line, regression).empty());
 }
 
 TEST_CASE("keys that must agree", "[config]") {

@@ -1,5 +1,5 @@
-// What the tests of the data side share: a folder that goes away, files of bytes, settings as the configuration would
-// give them, and images that are easy to predict.
+// What the tests of the data side share: files of bytes, settings as the configuration would give them, and images that
+// are easy to predict.
 #pragma once
 
 #include <zlib.h>
@@ -15,28 +15,13 @@
 
 #include "runtime/data/dataset.h"
 #include "runtime/data/transform_pipeline.h"
+#include "tests/runtime/error_message.h"
+#include "tests/runtime/temporary_folder.h"
 
 namespace ctrain::test {
 
 namespace fs = std::filesystem;
 using Bytes = std::vector<std::uint8_t>;
-
-// A new empty folder, removed with everything in it at the end of the test.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (fs::temp_directory_path() / "ctrain_data_XXXXXX").string();
-    REQUIRE(mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  ~TemporaryFolder() { fs::remove_all(path_); }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  [[nodiscard]] const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
 
 inline void write_file(const fs::path& path, const Bytes& bytes) {
   fs::create_directories(path.parent_path());
@@ -79,19 +64,6 @@ inline Setting reals(std::initializer_list<double> values) {
   std::vector<Setting> items;
   for (const double value : values) items.push_back(Setting::of(value));
   return Setting::of(std::move(items));
-}
-
-// The message of the usage error (exit code 2) that `action` throws.
-template <typename Action>
-std::string usage_message(Action action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    CHECK(error.exit_code() == 2);
-    return error.what();
-  }
-  FAIL("expected an error");
-  return "";
 }
 
 // Gray levels that differ from pixel to pixel, row to row and channel to channel.

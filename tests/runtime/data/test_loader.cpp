@@ -170,7 +170,7 @@ TEST_CASE("Flat vectors and float targets are fed as they are") {
   const TransformPipeline none(*dataset, setting, "train_data.dataset", 0);
   CHECK(none.output_shape() == std::vector<std::int64_t>{5});
   Loader loader(*dataset, none, {.batch_size = 4},
-                {images(0, 4), {FeedField::targets, 0, 4, DType::f64}, images(2, 2, DType::f64)}, 1);
+                {images(0, 4), {FeedField::targets, 0, 4, DType::f64}, images(2, 2, DType::f64), labels(0, 4)}, 1);
   loader.seek(0, 1);
   const Batch& batch = loader.next();
   CHECK(batch.valid == 3);
@@ -182,6 +182,7 @@ TEST_CASE("Flat vectors and float targets are fed as they are") {
   CHECK(std::equal(target.begin(), target.end(), batch.data<double>(1) + 4));
   CHECK(copy<double>(batch, 1, 8)[7] == 0);
   CHECK(copy<float>(batch, 0, 20)[19] == 0);
+  CHECK(copy<std::int32_t>(batch, 3, 4) == std::vector<std::int32_t>{0, 0, 0, -1});
 
   const Setting transformed = mapping({{"type", Setting::of("SyntheticDataset")},
                                        {"transform_pipeline", Setting::of(std::vector<Setting>(1, mapping({})))}});

@@ -1,0 +1,133 @@
+// attention (ops/definitions/attention.cpp): for each head, tiles of queries against tiles of keys, with an online
+// softmax between the two products of a tile: what is kept per thread is the head's packed keys and values and one
+// tile.
+#include "ops/cpu/attention_heads.h"
+#include "ops/cpu/functions.h"
+#include "ops/cpu/rows.h"
+
+namespace ctrain::cpu {
+namespace {
+
+// What is known of a query's softmax after some of its keys, with scores shifted by the largest.
+struct RunningSoftmax {
+  float largest, total;
+};
+
+// Turns the scores of `count` keys into exp(scale score - largest), zero up to `padded`. Returns what multiplies the
+// sums made with the largest score of before.
+float add_scores(float* scores, std::int64_t count, std::int64_t padded, float scale, RunningSoftmax& row) {
+  std::fill(scores + count, scores + padded, -INFINITY);
+  Floats largest = broadcast(-INFINITY);
+  for (std::int64_t j = 0; j < padded; j += lanes) largest = larger(largest, load(scores + j));
+  const float before = row.largest;
+  row.largest = std::max(before, max_of_lanes(largest) * scale);
+  Floats total{};
+  for (std::int64_t j = 0; j < padded; j += lanes) {
+    const Floats weight = exp(load(scores + j) * scale - row.largest);
+    total += weight;
+    store(scores + j, weight);
+  }
+  const float correction = std::exp(before - row.largest);
+  row.total = row.total * correction + add_lanes(total);
+  return correction;
+}
+
+class Forward {
+ public:
+  explicit Forward(const LocalNode& node)
+      : heads_(node),
+        split_(heads_.split(2 * heads_.width)),
+        keys_(plan_.take(heads_.keys.count * heads_.width * heads_.padded_keys)),
+        values_(plan_.take(heads_.tokens * heads_.padded_width)),
+        scores_(plan_.take(heads_.queries.length * heads_.padded_keys)),
+        sums_(plan_.take(heads_.queries.length * heads_.padded_width)),
+        rows_(plan_.take(2 * heads_.queries.length)) {}
+
+  [[nodiscard]] std::size_t workspace() const {
+    return static_cast<std::size_t>(split_.parts() * plan_.size()) * sizeof(float);
+  }
+
+  void operator()(const Invocation& call) const {
+    const std::optional<VectorMask> mask = heads_.mask(call.state->step);
+    split_.run([&](int part, std::int64_t begin, std::int64_t end) {
+      float* scratch = static_cast<float*>(call.workspace) + part * plan_.size();
+      for (std::int64_t head = begin; head < end; ++head) {
+        const std::int64_t b = head / heads_.heads, n = head % heads_.heads;
+        pack_head(call, b, n, scratch);
+        for (std::int64_t first = 0; first < heads_.tokens; first += heads_.queries.length)
+          attend(call, mask, b, n, first, std::min(heads_.queries.length, heads_.tokens - first), scratch);
+      }
+    });
+  }
+
+ private:
+  void pack_head(const Invocation& call, std::int64_t b, std::int64_t n, float* scratch) const {
+    const AttentionHeads& h = heads_;
+    const float* keys = call.in<float>(0) + h.qkv(b, n, 1);
+    for (std::int64_t block = 0; block < h.keys.count; ++block) {
+      const std::int64_t first = block * h.keys.length, length = std::min(h.keys.length, h.tokens - first);
+      pack_transposed(keys + first * h.qkv_row(), h.qkv_row(), length, h.width, block_of_keys(scratch, block));
+    }
+    pack(call.in<float>(0) + h.qkv(b, n, 2), h.qkv_row(), h.tokens, h.width, scratch + values_);
+  }
+  [[nodiscard]] float* block_of_keys(float* scratch, std::int64_t block) const {
+    return scratch + keys_ + block * heads_.width * heads_.padded_keys;
+  }
+
+  // `count` queries from `query` on.
+  void attend(const Invocation& call, const std::optional<VectorMask>& mask, std::int64_t b, std::int64_t n,
+              std::int64_t query, std::int64_t count, float* scratch) const {
+    const AttentionHeads& h = heads_;
+    float *scores = scratch + scores_, *sums = scratch + sums_;
+    auto* rows = reinterpret_cast<RunningSoftmax*>(scratch + rows_);
+    std::fill_n(rows, count, RunningSoftmax{-INFINITY, 0});
+    std::fill_n(sums, count * h.padded_width, 0.0F);
+    const Factor q{call.in<float>(0) + h.qkv(b, n, 0) + query * h.qkv_row(), h.qkv_row(), 1};
+    for (std::int64_t block = 0; block < h.keys.count; ++block) {
+      const std::int64_t first = block * h.keys.length;
+      const std::int64_t length = h.visible(query + count - 1, first, h.keys.length), padded = round_up(length, lanes);
+      if (length == 0) break;
+      const std::int64_t packed = round_up(std::min(h.keys.length, h.tokens - first), lanes);
+      tile_product(count, padded, h.width, q, block_of_keys(scratch, block), packed, scores, padded, false);
+      for (std::int64_t i = 0; i < count; ++i) {
+        const std::int64_t seen = h.visible(query + i, first, length);
+        float *row_scores = scores + i * padded, *row_sums = sums + i * h.padded_width;
+        if (seen == 0) {
+          std::fill_n(row_scores, padded, 0.0F);
+          continue;
+        }
+        const float correction = add_scores(row_scores, seen, padded, h.scale, rows[i]);
+        if (block > 0)
+          for (std::int64_t j = 0; j < h.padded_width; j += lanes) store(row_sums + j, load(row_sums + j) * correction);
+        if (mask) mask->apply(h.mask_index(b, n, query + i, first), row_scores, row_scores, seen);
+      }
+      const float* values = scratch + values_ + first * h.padded_width;
+      tile_product(count, h.padded_width, length, {scores, padded, 1}, values, h.padded_width, sums, h.padded_width,
+                   true);
+    }
+    for (std::int64_t i = 0; i < count; ++i) {
+      const float* row_sums = sums + i * h.padded_width;
+      float* o = call.out<float>(0) + h.output(b, n) + (query + i) * h.output_row();
+      const float inverse = 1 / rows[i].total;
+      for_vectors(h.width, [&](std::int64_t j, auto part) { store(o + j, load(row_sums + j, part) * inverse, part); });
+      call.out<float>(1)[h.statistic(b, n) + (query + i) * h.heads] = rows[i].largest + std::log(rows[i].total);
+    }
+  }
+
+  AttentionHeads heads_;
+  Split split_;
+  ScratchPlan plan_;
+  std::int64_t keys_, values_;         // packed: [block, d, key] and [key, d]
+  std::int64_t scores_, sums_, rows_;  // of a block of queries: [query, key], [query, d], [query]
+};
+
+Kernel attention(const LocalNode& node) {
+  if (!AttentionHeads::fits(node)) return reference_kernel(node);
+  const Forward forward(node);
+  return {forward, forward.workspace()};
+}
+
+const KernelRegistration registration(Backend::cpu, "attention", DType::f32, attention);
+
+}  // namespace
+}  // namespace ctrain::cpu

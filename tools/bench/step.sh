@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Prints samples/s of a ViT-Tiny training step and its share of the oneDNN matmul rate. Arguments: [threads] [steps]
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+cmake --preset release >/dev/null
+cmake --build --preset release --target bench_step >/dev/null
+exec build/release/bench_step tools/bench/vit_tiny.yaml "$@"
