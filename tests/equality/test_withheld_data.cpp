@@ -25,11 +25,21 @@ JobOptions small_vit_job(const MeshCase& mesh) {
   return job;
 }
 
-std::int64_t collectives(const JobOptions& job) {
+// The collectives of a step, for people: "12: all_gather over row of blocks.0.norm1.weight [h]".
+std::vector<std::string> collectives(const JobOptions& job) {
   const Plan plan = make_plan(job, 0);
-  std::int64_t count = 0;
-  for (const Step& step : plan.training.compiled.program.steps) count += std::holds_alternative<CollectiveStep>(step);
-  return count;
+  const Program& program = plan.training.compiled.program;
+  std::vector<std::string> result;
+  for (const Step& step : program.steps) {
+    const auto* collective = std::get_if<CollectiveStep>(&step);
+    if (collective == nullptr) continue;
+    const BlockId id = collective->input >= 0 ? collective->input : collective->output;
+    const Block& block = program.blocks[static_cast<std::size_t>(id)];
+    result.push_back(fmt::format("{}: {} over {} of {} [{}]", result.size(), name_of(collective->collective),
+                                 program.mesh.name(collective->axis),
+                                 block.value != nullptr ? block.value->name : "a panel", block.operand.dims.text()));
+  }
+  return result;
 }
 
 // The first step, in which the collective with this number brings nothing on any rank; -1: all bring what they should.
@@ -51,14 +61,15 @@ TEST_CASE("No collective of a step can lose the others' data unseen", "[equality
   for (const MeshCase& mesh : {MeshCase{"1d", 1, 2}, MeshCase{"2d", 1, 4}, MeshCase{"", 2, 1}, MeshCase{"2d", 2, 4}}) {
     const JobOptions job = small_vit_job(mesh);
     REQUIRE_FALSE(differs(train_withholding(job, -1), serial));
-    const std::int64_t count = collectives(job);
-    std::vector<std::int64_t> unseen;
-    for (std::int64_t number = 0; number < count; ++number)
-      if (!differs(train_withholding(job, number), serial)) unseen.push_back(number);
-    INFO(mesh.text() << ": " << count << " collectives");
-    CHECK(count > 0);
-    CHECK(unseen.empty());
-    CHECK_FALSE(differs(train_withholding(job, count), serial));  // there are no others
+    const std::vector<std::string> all = collectives(job);
+    std::vector<std::string> unseen;
+    for (std::size_t number = 0; number < all.size(); ++number)
+      if (!differs(train_withholding(job, static_cast<std::int64_t>(number)), serial)) unseen.push_back(all[number]);
+    INFO(mesh.text() << ": " << all.size() << " collectives");
+    CHECK_FALSE(all.empty());
+    CHECK(unseen == std::vector<std::string>());
+    // There are no others.
+    CHECK_FALSE(differs(train_withholding(job, static_cast<std::int64_t>(all.size())), serial));
   }
 }
 
