@@ -69,6 +69,7 @@ TrainingOutcome Trainer::fit() {
     }
   }
   progress_.reset();
+  if (options_.total_steps == 0) save(options_.run_folder / "checkpoints");
   if (outcome.stopped_early && saved_step_ != state_.step) save(options_.run_folder / "checkpoints");
 
   outcome.steps = state_.step;
@@ -116,6 +117,7 @@ void Trainer::resume() {
   state_.step = saved_step_ = manifest.step;
   state_.epoch = manifest.epoch;
   state_.step_in_epoch = manifest.step_in_epoch;
+  state_.train = {manifest.loss_sum, manifest.correct_sum, manifest.sample_sum};
   if (state_.is_main) logger_.info("resuming at step {} from {}", manifest.step, options_.resume_from.string());
 }
 
@@ -133,6 +135,9 @@ void Trainer::save(const std::filesystem::path& folder) {
     const std::int64_t per_epoch =
         job_.train.sampler.drop_last ? state_.steps_per_epoch * job_.options.global_batch : job_.train.dataset->size();
     manifest.samples_seen = manifest.epoch * per_epoch + manifest.step_in_epoch * job_.options.global_batch;
+    manifest.loss_sum = state_.train.loss;
+    manifest.correct_sum = state_.train.correct;
+    manifest.sample_sum = state_.train.samples;
     manifest.seed = job_.options.seed;
     manifest.created_by = "ctrain " + options_.version;
     commit_checkpoint(folder, manifest);

@@ -27,7 +27,7 @@ float add_scores(float* scores, std::int64_t count, std::int64_t padded, float s
     total += weight;
     store(scores + j, weight);
   }
-  const float correction = std::exp(before - row.largest);
+  const float correction = before == -INFINITY ? 0 : std::exp(before - row.largest);
   row.total = row.total * correction + add_lanes(total);
   return correction;
 }

@@ -49,10 +49,10 @@ inline void store(float* to, Floats x, First first) {
   for (std::int64_t i = 0; i < first.count; ++i) to[i] = x[i];
 }
 
-// x with zero in the lanes that a part does not have.
-inline Floats keep(Floats x, Whole) { return x; }
-inline Floats keep(Floats x, First first) {
-  for (std::int64_t i = first.count; i < lanes; ++i) x[i] = 0;
+// x with `otherwise` in the lanes that a part does not have.
+inline Floats keep(Floats x, Whole, float = 0) { return x; }
+inline Floats keep(Floats x, First first, float otherwise = 0) {
+  for (std::int64_t i = first.count; i < lanes; ++i) x[i] = otherwise;
   return x;
 }
 
@@ -64,19 +64,21 @@ inline void for_vectors(std::int64_t count, const Body& body) {
   if (i < count) body(i, First{count - i});
 }
 
-inline float add_lanes(Floats x) {
-  float parts[lanes];
-  std::memcpy(parts, &x, sizeof(x));
-  for (std::int64_t half = lanes / 2; half > 0; half /= 2)
-    for (std::int64_t i = 0; i < half; ++i) parts[i] += parts[i + half];
-  return parts[0];
+// All lanes combined, pairwise: lane i with lane i + lanes / 2, and so on.
+template <typename Operation>
+inline float fold(Floats x, const Operation& operation) {
+  Integers lane;
+  for (std::int64_t i = 0; i < lanes; ++i) lane[i] = static_cast<std::int32_t>(i);
+#pragma GCC unroll 4
+  for (std::int32_t half = lanes / 2; half > 0; half /= 2)
+    x = operation(x, __builtin_shuffle(x, (lane + half) & (static_cast<std::int32_t>(lanes) - 1)));
+  return x[0];
 }
 inline Floats larger(Floats x, Floats y) { return x > y ? x : y; }
-inline float max_of_lanes(Floats x) {
-  float result = x[0];
-  for (std::int64_t i = 1; i < lanes; ++i) result = x[i] > result ? x[i] : result;
-  return result;
+inline float add_lanes(Floats x) {
+  return fold(x, [](Floats a, Floats b) { return a + b; });
 }
+inline float max_of_lanes(Floats x) { return fold(x, larger); }
 
 // x and y as one sequence of pairs x0 y0 x1 y1 ...: its first and its second half.
 template <typename Vector>

@@ -56,6 +56,9 @@ class ManifestReader {
     manifest.epoch = count(json, "epoch");
     manifest.step_in_epoch = count(json, "step_in_epoch");
     manifest.samples_seen = count(json, "samples_seen");
+    manifest.loss_sum = real(json, "loss_sum");
+    manifest.correct_sum = real(json, "correct_sum");
+    manifest.sample_sum = real(json, "sample_sum");
     manifest.seed = number(json, "seed");
     manifest.created_by = text(json, "created_by");
     const auto files = json.find("files");
@@ -65,6 +68,12 @@ class ManifestReader {
   }
 
  private:
+  // JSON has no NaN: a loss that is not finite stands as null.
+  [[nodiscard]] double real(const Json& json, const char* key) const {
+    const auto it = json.find(key);
+    if (it == json.end() || !(it->is_number() || it->is_null())) fail(fmt::format("has no number '{}'", key));
+    return it->is_null() ? std::numeric_limits<double>::quiet_NaN() : it->get<double>();
+  }
   [[nodiscard]] ManifestFile read_entry(const Json& json) const {
     if (!json.is_object()) fail("lists a file that is not a JSON object");
     ManifestFile file{text(json, "name"), number(json, "size"), 0};
@@ -139,6 +148,9 @@ void write_manifest(const fs::path& checkpoint, Manifest manifest) {
                      {"epoch", manifest.epoch},
                      {"step_in_epoch", manifest.step_in_epoch},
                      {"samples_seen", manifest.samples_seen},
+                     {"loss_sum", manifest.loss_sum},
+                     {"correct_sum", manifest.correct_sum},
+                     {"sample_sum", manifest.sample_sum},
                      {"seed", manifest.seed},
                      {"files", files}};
   write_file(manifest_path(checkpoint), json.dump(2) + "\n");

@@ -2,10 +2,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <exception>
 #include <map>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "memory/error.h"
@@ -92,12 +94,15 @@ int process_rank() {
   }
 }
 
-// What a user can mend every rank finds alike, and one tells it; a failure while running is the rank's own.
+// What a user can mend every rank finds alike, and rank 0 tells it: the others wait, since the first that ends makes
+// the launcher end all, before the message is out perhaps. A failure while running is the rank's own.
 void tell(const char* message, bool same_on_every_rank) {
   const int rank = process_rank();
   if (rank == 0)
     fmt::print(stderr, "ctrain: error: {}\n", message);
-  else if (!same_on_every_rank)
+  else if (same_on_every_rank)
+    std::this_thread::sleep_for(std::chrono::seconds(5));
+  else
     fmt::print(stderr, "ctrain: error: rank {}: {}\n", rank, message);
 }
 

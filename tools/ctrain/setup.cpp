@@ -36,11 +36,11 @@ Setup set_up(const Options& options, const Logger& logger) {
 
   Configuration configuration = load_configuration(options.config, options.overrides, known_ranks(options, launcher));
   setup.launch.ranks = configuration.world_size();
-  if (setup.launch.is_main()) {
-    for (const std::string& warning : configuration.warnings) logger.warning("{}", warning);
+  setup.job = open_job(std::move(configuration));
+  if (setup.launch.is_main()) {  // after the last error that comes before ranks: it then stands alone
+    for (const std::string& warning : setup.job->configuration.warnings) logger.warning("{}", warning);
     if (options.device == "auto") logger.info("device: auto is the CPU (CUDA is not built yet in this version)");
   }
-  setup.job = open_job(std::move(configuration));
 
   setup.run.output = options.output;
   setup.run.overwrite = options.overwrite;

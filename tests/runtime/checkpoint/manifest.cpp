@@ -14,7 +14,7 @@ using Catch::Matchers::EndsWith;
 
 namespace {
 
-Manifest example() { return {12, 1, 4, 768, std::numeric_limits<std::uint64_t>::max(), "ctrain 0.1.0", {}}; }
+Manifest example() { return {12, 1, 4, 768, 0.1, 3, 5, std::numeric_limits<std::uint64_t>::max(), "ctrain 0.1.0", {}}; }
 
 std::string replaced(std::string text, const std::string& from, const std::string& to) {
   const std::size_t at = text.find(from);
@@ -34,6 +34,7 @@ TEST_CASE("A manifest comes back as it was written, with sizes and checksums of 
   CHECK(manifest.epoch == 1);
   CHECK(manifest.step_in_epoch == 4);
   CHECK(manifest.samples_seen == 768);
+  CHECK(manifest.loss_sum == 0.1);
   CHECK(manifest.seed == std::numeric_limits<std::uint64_t>::max());
   CHECK(manifest.created_by == "ctrain 0.1.0");
   REQUIRE(manifest.files.size() == 2);

@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "memory/error.h"
+#include "tests/runtime/temporary_folder.h"
 
 using namespace ctrain;
 using Catch::Matchers::Contains;
@@ -91,9 +92,8 @@ TEST_CASE("what is no configuration is told with its place", "[config]") {
 }
 
 TEST_CASE("a missing file is named, with the nearest one", "[config]") {
-  namespace fs = std::filesystem;
-  const fs::path folder = fs::temp_directory_path() / "ctrain_test_yaml_reader";
-  fs::create_directories(folder);
+  const TemporaryFolder temporary;
+  const std::filesystem::path& folder = temporary.path();
   std::ofstream(folder / "vit_2d.yaml") << "a: 1\n";
   CHECK(read_configuration_file(folder / "vit_2d.yaml") == "a: 1\n");
   CHECK_THROWS_WITH(read_configuration_file(folder / "vit2d.yaml"),
@@ -103,5 +103,4 @@ TEST_CASE("a missing file is named, with the nearest one", "[config]") {
   CHECK_THROWS_WITH(read_configuration_file(folder / "nowhere" / "x.yaml"),
                     Contains("does not exist") && !Contains("did you mean"));
   CHECK_THROWS_WITH(read_configuration_file(folder), Contains("this is a folder"));
-  fs::remove_all(folder);
 }

@@ -1,0 +1,120 @@
+// The ops of a softmax cross-entropy that go over all classes of a row (ops/definitions/losses.cpp): with a vocabulary
+// they are long passes. What is done once per row is left to the reference kernels.
+#include <algorithm>
+#include <cmath>
+
+#include "ops/cpu/functions.h"
+#include "ops/cpu/rows.h"
+#include "ops/cpu/split.h"
+#include "ops/reference/indexing.h"
+
+namespace ctrain::cpu {
+namespace {
+
+struct ClassRows : Rows {
+  ClassRows(const Rows& rows, const LocalNode& node) : Rows(rows), held(node.indices(node.inputs[0].dims.back())) {
+    if (node.attributes.items().contains("smoothing")) {
+      const double smoothing = node.attributes.real("smoothing");
+      of_label = static_cast<float>(1 - smoothing);
+      of_each = static_cast<float>(smoothing / static_cast<double>(extent));
+    }
+  }
+
+  // Column of a label; -1 where this block does not hold it.
+  [[nodiscard]] std::int64_t column(std::int32_t label) const { return reference::local_index(held, label); }
+
+  [[nodiscard]] float largest(const float* x) const {
+    Floats result = broadcast(-INFINITY);
+    for_vectors(valid,
+                [&](std::int64_t j, auto part) { result = larger(keep(load(x + j, part), part, -INFINITY), result); });
+    return max_of_lanes(result);
+  }
+
+  Segments held;
+  float of_label = 1, of_each = 0;  // probability wanted of the label's class beyond that wanted of each class
+};
+
+float class_max(const ClassRows& rows, const Invocation& call, std::int64_t row) {
+  return rows.largest(call.in<float>(0) + row * rows.width);
+}
+
+// x, m -> e
+float class_sum_exp(const ClassRows& rows, const Invocation& call, std::int64_t row) {
+  const float *x = call.in<float>(0) + row * rows.width, largest = call.in<float>(1)[row];
+  Floats total{};
+  for_vectors(rows.valid, [&](std::int64_t j, auto part) { total += keep(exp(load(x + j, part) - largest), part); });
+  return add_lanes(total);
+}
+
+// x, labels -> t
+float class_target(const ClassRows& rows, const Invocation& call, std::int64_t row) {
+  const float* x = call.in<float>(0) + row * rows.width;
+  const std::int32_t label = call.in<std::int32_t>(1)[row];
+  if (label < 0) return 0;
+  const std::int64_t column = rows.column(label);
+  const float target = column < 0 ? 0 : rows.of_label * x[column];
+  if (rows.of_each == 0) return target;
+  Floats total{};
+  for_vectors(rows.valid, [&](std::int64_t j, auto part) { total += load(x + j, part); });
+  return target + rows.of_each * add_lanes(total);
+}
+
+// x, labels -> 1 where the first of the largest logits is the label's
+float correct(const ClassRows& rows, const Invocation& call, std::int64_t row) {
+  const float* x = call.in<float>(0) + row * rows.width;
+  const std::int32_t label = call.in<std::int32_t>(1)[row];
+  const std::int64_t column = label < 0 ? -1 : rows.column(label);
+  if (column < 0 || column >= rows.valid) return 0;
+  const float largest = rows.largest(x);
+  return x[column] == largest && std::find(x, x + column, largest) == x + column ? 1 : 0;
+}
+
+template <float (*function)(const ClassRows&, const Invocation&, std::int64_t)>
+Kernel per_row(const LocalNode& node) {
+  const std::optional<Rows> shape = rows_of(node, node.inputs[0]);
+  if (!shape) return reference_kernel(node);
+  const ClassRows rows(*shape, node);
+  return {[rows, split = Split(rows.count, rows.width)](const Invocation& call) {
+    split.run([&](int, std::int64_t begin, std::int64_t end) {
+      for (std::int64_t row = begin; row < end; ++row) call.out<float>()[row] = function(rows, call, row);
+    });
+  }};
+}
+
+// x, m, e, labels, count -> dx
+void row_gradient(const ClassRows& rows, const Invocation& call, std::int64_t row) {
+  const float* x = call.in<float>(0) + row * rows.width;
+  float* dx = call.out<float>() + row * rows.width;
+  const std::int32_t label = call.in<std::int32_t>(3)[row];
+  if (label < 0) {
+    std::fill_n(dx, rows.width, 0.0F);
+    return;
+  }
+  const float largest = call.in<float>(1)[row], inverse = 1 / call.in<float>(2)[row], scale = 1 / *call.in<float>(4);
+  for_vectors(rows.valid, [&](std::int64_t j, auto part) {
+    store(dx + j, (exp(load(x + j, part) - largest) * inverse - rows.of_each) * scale, part);
+  });
+  std::fill(dx + rows.valid, dx + rows.width, 0.0F);
+  const std::int64_t column = rows.column(label);
+  if (column >= 0) dx[column] -= rows.of_label * scale;
+}
+
+Kernel cross_entropy_grad(const LocalNode& node) {
+  const std::optional<Rows> shape = rows_of(node, node.inputs[0]);
+  if (!shape) return reference_kernel(node);
+  const ClassRows rows(*shape, node);
+  return {[rows, split = Split(rows.count, rows.width)](const Invocation& call) {
+    split.run([&](int, std::int64_t begin, std::int64_t end) {
+      for (std::int64_t row = begin; row < end; ++row) row_gradient(rows, call, row);
+    });
+  }};
+}
+
+const KernelRegistration max_kernel(Backend::cpu, "class_max", DType::f32, per_row<class_max>);
+const KernelRegistration sum_exp_kernel(Backend::cpu, "class_sum_exp", DType::f32, per_row<class_sum_exp>);
+const KernelRegistration target_kernel(Backend::cpu, "class_target", DType::f32, per_row<class_target>);
+const KernelRegistration correct_kernel(Backend::cpu, "correct", DType::f32, per_row<correct>);
+const KernelRegistration gradient_kernel(Backend::cpu, "cross_entropy_grad", DType::f32, cross_entropy_grad);
+
+}  // namespace
+}  // namespace ctrain::cpu

@@ -1,0 +1,120 @@
+// Commands and options: what is taken, what is refused, and how.
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <sstream>
+
+#include "program.h"
+
+namespace ctrain {
+namespace {
+
+using Catch::Matchers::Contains;
+using Catch::Matchers::StartsWith;
+
+TEST_CASE("--help fits a screen; every command has its own") {
+  const Workplace place;
+  const Ended ended = place.run({"--help"});
+  CHECK(ended.exit_code == 0);
+  CHECK(ended.error.empty());
+  std::istringstream lines(ended.output);
+  int count = 0;
+  for (std::string line; std::getline(lines, line); ++count) CHECK(line.size() <= 80);
+  CHECK(count <= 24);
+  for (const char* command : {"train", "eval", "config"}) {
+    const Ended help = place.run({command, "--help"});
+    CHECK(help.exit_code == 0);
+    CHECK_THAT(help.output, Contains("--config FILE") && Contains("Example: ctrain"));
+  }
+}
+
+TEST_CASE("--version names version, commit and backends") {
+  const Ended ended = Workplace().run({"--version"});
+  CHECK(ended.exit_code == 0);
+  CHECK_THAT(ended.output, StartsWith("ctrain ") && Contains("\ncommit: ") && Contains("\nbackends: local mpi\n"));
+}
+
+TEST_CASE("What is not known is refused with the nearest spelling") {
+  const Workplace place;
+  place.write("good.yaml", small_vit());
+  check_refused(place, {"trian"}, {"'trian'", "unknown command", "did you mean 'train'?"});
+  check_refused(place, {"--confg", "good.yaml"}, {"'--confg'", "unknown option", "did you mean '--config'?"});
+  check_refused(place, {"--config", "good.yaml", "--sed=1"}, {"'--sed'", "did you mean '--set'?"});
+  check_refused(place, {"config", "--config", "good.yaml", "--steps", "1"}, {"'--steps'", "ctrain config"});
+  check_refused(place, {"--config", "good.yaml", "eval"}, {"'eval'", "a command comes first"});
+  check_refused(place, {"--config", "good.yaml", "--device", "gpu"}, {"--device", "'gpu'", "auto or cpu"});
+}
+
+TEST_CASE("Wrong values of options") {
+  const Workplace place;
+  place.write("good.yaml", small_vit());
+  const auto refused = [&](const std::vector<std::string>& option, const std::vector<std::string>& parts) {
+    std::vector<std::string> arguments = {"--config", "good.yaml"};
+    arguments.insert(arguments.end(), option.begin(), option.end());
+    check_refused(place, arguments, parts);
+  };
+  refused({"--steps", "-1"}, {"--steps", "'-1'", "expected a number of steps >= 0"});
+  refused({"--steps", "3x"}, {"--steps", "'3x'"});
+  refused({"--steps", "99999999999999999999"}, {"--steps"});
+  refused({"--ranks", "0"}, {"--ranks", "'0'", ">= 1"});
+  refused({"--threads", "many"}, {"--threads", "'many'"});
+  refused({"--timeout", "nan"}, {"--timeout", "'nan'", "> 0"});
+  refused({"--log_level", "loud"}, {"--log-level", "'loud'", "debug"});
+  refused({"--steps"}, {"--steps", "exactly one value"});
+  refused({"--config", "good.yaml"}, {"--config", "exactly one value"});
+  refused({"--output", ""}, {"--output", "folder"});
+  refused({"--overwrite", "--resume", "auto"}, {"--overwrite and --resume"});
+  refused({"--backend", "mpi"}, {"--backend mpi", "mpirun -np"});
+  refused({"--set", "model"}, {"--set", "model"});
+  refused({"--set", "model.depth=zero"}, {"--set", "model.depth", "'zero'", "an integer"});
+  check_refused(place, {}, {"--config is missing"});
+  check_refused(place, {"eval", "--config", "good.yaml"}, {"--checkpoint is missing"});
+}
+
+TEST_CASE("What is not built yet is refused by its name") {
+  const Workplace place;
+  place.write("good.yaml", small_vit());
+  for (const char* command : {"generate", "plan", "benchmark", "check", "run", "tokenizer", "checkpoint", "replay"})
+    check_refused(place, {command}, {std::string("'") + command + "'", "not built yet"});
+  for (const char* option : {"--profile_steps", "--host", "--port", "--rank", "--local_rank", "--world_size"}) {
+    std::string spelt = option;
+    std::replace(spelt.begin() + 2, spelt.end(), '_', '-');
+    check_refused(place, {"--config", "good.yaml", option, "1"}, {spelt, "not built yet"});
+  }
+  check_refused(place, {"--config", "good.yaml", "--device", "cuda"}, {"'cuda'", "not built yet"});
+  for (const char* backend : {"nccl", "gloo"})
+    check_refused(place, {"--config", "good.yaml", "--backend", backend}, {backend, "not built yet"});
+}
+
+TEST_CASE("`-` and `_` are the same, and `ctrain train` is `ctrain`") {
+  const Workplace place;
+  place.write("good.yaml", small_vit());
+  const std::vector<std::vector<std::string>> ways = {{"--config=good.yaml", "--no_progress", "--log_level=error"},
+                                                      {"train", "--config", "good.yaml", "--no-progress", "--quiet"}};
+  for (std::size_t i = 0; i < ways.size(); ++i) {
+    std::vector<std::string> arguments = ways[i];
+    const std::string folder = "run-" + std::to_string(i);
+    arguments.insert(arguments.end(), {"--output", folder});
+    const Ended ended = place.run(arguments);
+    INFO(ended.error);
+    CHECK(ended.exit_code == 0);
+    CHECK(ended.output.empty());
+    CHECK(ended.error.empty());  // both are quiet
+    CHECK(place.has(folder + "/summary.json"));
+  }
+}
+
+TEST_CASE("`ctrain config` prints what reads back as the same; warnings go elsewhere") {
+  const Workplace place;
+  place.write("good.yaml", "MY_WIDTH: 3\n" + small_vit());
+  const Ended first = place.run({"config", "--config", "good.yaml", "--set", "model.depth=2"});
+  CHECK(first.exit_code == 0);
+  CHECK_THAT(first.output, Contains("depth: 2\n") && !Contains("MY_WIDTH"));
+  CHECK_THAT(first.error, StartsWith("warning: good.yaml:1:1: MY_WIDTH"));
+  place.write("resolved.yaml", first.output);
+  const Ended second = place.run({"config", "--config", "resolved.yaml"});
+  CHECK(second.output == first.output);
+  CHECK(second.error.empty());
+}
+
+}  // namespace
+}  // namespace ctrain

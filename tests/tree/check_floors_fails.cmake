@@ -1,0 +1,40 @@
+# The check of the tree must find every planted violation: cmake -D WORK=<scratch folder> -P check_floors_fails.cmake
+set(check ${CMAKE_CURRENT_LIST_DIR}/check_floors.cmake)
+
+function(expect result_wanted message_wanted)
+  execute_process(COMMAND ${CMAKE_COMMAND} -D ROOT=${WORK} -P ${check} RESULT_VARIABLE result OUTPUT_VARIABLE output
+                  ERROR_VARIABLE error)
+  if(result)
+    set(result fails)
+  else()
+    set(result passes)
+  endif()
+  string(REGEX REPLACE "[ \n]+" " " told "${error}")  # CMake wraps messages
+  if(NOT result STREQUAL result_wanted OR NOT told MATCHES "${message_wanted}")
+    message(FATAL_ERROR "expected that the check ${result_wanted} with '${message_wanted}', but it ${result}:\n${error}")
+  endif()
+endfunction()
+
+function(plant file content message_wanted)
+  file(WRITE ${WORK}/${file} "${content}")
+  expect(fails "${message_wanted}")
+  file(REMOVE ${WORK}/${file})
+endfunction()
+
+file(REMOVE_RECURSE ${WORK})
+file(WRITE ${WORK}/ops/good.h "#include \"memory/good.h\"\n#include \"ops/other.h\"\n#include <vector>\n")
+file(WRITE ${WORK}/parallel/comm/good.cpp "#include <mpi.h>\n")
+file(WRITE ${WORK}/tests/good.cpp "#include \"runtime/good.h\"\n")
+expect(passes "")
+
+plant(ops/bad.h "#pragma once\n#include \"parallel/mesh.h\"\n" "ops/bad.h:2: ops/ includes parallel/mesh.h")
+plant(memory/bad.cpp "\n\n  #  include \"ops/graph.h\"\n" "memory/bad.cpp:3: memory/ includes ops/graph.h")
+plant(runtime/bad.cpp "#include \"tools/ctrain/options.h\"\n" "runtime/bad.cpp:1: runtime/ includes tools/")
+plant(parallel/bad.cpp "#include <mpi.h>\n" "parallel/bad.cpp:1: includes mpi.h")
+plant(runtime/bad.cpp "#include <yaml-cpp/yaml.h>\n" "includes yaml-cpp/yaml.h, allowed only under runtime/config/")
+plant(ops/bad.cpp "#include <oneapi/dnnl/dnnl.hpp>\n" "allowed only under ops/cpu/")
+plant(runtime/bad.cpp "#include <CLI/CLI.hpp>\n" "allowed only under tools/")
+plant(ops/cpu/bad.cpp "#include <cuda_runtime.h>\n" "allowed only under memory/cuda/")
+string(REPEAT "\n" 601 long)
+plant(ops/bad.cpp "${long}" "ops/bad.cpp: 601 lines, but at most 600")
+plant(notes.txt "" "notes.txt: unexpected at the top level")
