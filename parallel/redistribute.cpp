@@ -32,7 +32,7 @@ std::vector<Move> Redistributor::moves(const Names& dims, const Layout& from) co
           result.push_back({Collective::all_to_all, last, d, e, with_split(gathered, e, target)});
       }
     }
-    for (Axis axis = 0; axis < mesh_->axes().size(); ++axis)
+    for (Axis axis = 0; axis < static_cast<Axis>(mesh_->axes().size()); ++axis)
       if (mesh_->size(axis) > 1 && !from.uses(axis) && fits(dims[static_cast<std::size_t>(d)], split.with(axis)))
         result.push_back({std::nullopt, axis, -1, d, with_split(from, d, split.with(axis))});
   }
@@ -71,7 +71,7 @@ const std::vector<Move>& Redistributor::path(const Names& dims, const Layout& fr
   std::map<Layout, Reached> reached{{from, {}}};
   using Entry = std::pair<double, Layout>;
   std::priority_queue<Entry, std::vector<Entry>, std::greater<>> queue;
-  queue.push({0, from});
+  queue.emplace(0, from);
   while (!queue.empty()) {
     const auto [cost_so_far, layout] = queue.top();
     queue.pop();
@@ -86,7 +86,7 @@ const std::vector<Move>& Redistributor::path(const Names& dims, const Layout& fr
       it->second.cost = total;
       it->second.path = here.path;
       it->second.path.push_back(move);
-      queue.push({total, move.result});
+      queue.emplace(total, move.result);
     }
   }
   throw running_error("internal error: no way from {} to {}", from.text(dims, *mesh_), to.text(dims, *mesh_));

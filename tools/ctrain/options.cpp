@@ -122,7 +122,7 @@ struct ConsoleFlags {
   void apply(Options& options) const {
     options.show_progress = !quiet && !no_progress;
     if (quiet) options.log_level = LogLevel::warning;
-    if (!level.empty()) options.log_level = *parse_log_level(level);
+    options.log_level = parse_log_level(level).value_or(options.log_level);
   }
 };
 
