@@ -28,7 +28,7 @@ class Device {
   [[nodiscard]] virtual std::string name() const = 0;
   [[nodiscard]] virtual void* allocate(
       std::size_t bytes) = 0;  // 64-byte aligned, zero; throws an Error that says how much
-  virtual void release(void* pointer) noexcept = 0;
+  virtual void release(void* pointer, std::size_t bytes) noexcept = 0;
   virtual std::unique_ptr<Stream> make_stream() = 0;
   virtual std::unique_ptr<Event> make_event() = 0;
   virtual void upload(void* to, const void* from, std::size_t bytes, Stream& stream) = 0;    // host to device

@@ -48,7 +48,7 @@ struct LocalNode {
   std::map<Name, Segments> segments;     // per dimension of the operands
   std::map<Name, std::int64_t> extents;  // logical extents of the same dimensions
   std::uint64_t seed = 0;
-  int overwrites = -1;  // the output may take this operand's memory: the kernel is elementwise in it
+  int overwrites = -1;      // the output may take this operand's memory: the kernel is elementwise in it
   bool accumulate = false;  // products only: C += A B instead of C = A B (a panel of SUMMA)
   [[nodiscard]] std::int64_t extent(Name dim) const { return extents.at(dim); }
   [[nodiscard]] const Segments& indices(Name dim) const { return segments.at(dim); }

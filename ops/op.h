@@ -42,10 +42,10 @@ struct OpDefinition {
 
   Reduction reduction = Reduction::sum;  // of a split name that the outputs lack
   ClaimOrder claims = ClaimOrder::main_operand;
-  Names whole = {};                      // names that must not be split: the op looks across them
-  bool additive = false;                 // lets equal partial values pass through (a sum of values)
-  std::vector<int> in_place = {};        // updates: output i is input in_place[i], overwritten
-  int overwrites = -1;                   // elementwise in this operand: the output may take its memory where it dies
+  Names whole = {};                // names that must not be split: the op looks across them
+  bool additive = false;           // lets equal partial values pass through (a sum of values)
+  std::vector<int> in_place = {};  // updates: output i is input in_place[i], overwritten
+  int overwrites = -1;             // elementwise in this operand: the output may take its memory where it dies
 };
 
 // Declares an op: static const Registration<OpDefinition> …, one file under ops/definitions/.

@@ -83,6 +83,7 @@ class Fuser {
     return -1;
   }
   LocalStep& local(std::size_t i) { return std::get<LocalStep>(program_.steps[i]); }
+  [[nodiscard]] bool kept(BlockId id) const { return program_.blocks[static_cast<std::size_t>(id)].keep; }
   void remove(BlockId written) { gone_[static_cast<std::size_t>(uses_.writer(written))] = true; }
 
   // Makes step i one of `op` on these blocks; attributes, extents and indices stay those of the step.
@@ -108,7 +109,7 @@ class Fuser {
   void fuse_linear(std::size_t i) {
     const BlockId product = local(i).inputs[0], b = local(i).inputs[1];
     LocalStep* matmul = producer(product, "matmul");
-    if (matmul == nullptr || matmul->node.accumulate || uses_.readers(product).size() != 1) return;
+    if (matmul == nullptr || matmul->node.accumulate || uses_.readers(product).size() != 1 || kept(product)) return;
     const Names &out = local(i).node.outputs[0].dims, &bias = local(i).node.inputs[1].dims;
     const Names& weight = matmul->node.inputs[1].dims;
     // The bias must lie along exactly the dimensions that the weight brings, the last ones of the output.

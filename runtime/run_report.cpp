@@ -7,6 +7,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "memory/arena_planner.h"
 #include "runtime/console/table.h"
 #include "runtime/file.h"
 #include "runtime/plan_text.h"
@@ -36,6 +37,14 @@ std::vector<std::string> gather_hosts(Communicator& world) {
   std::vector<std::string> names;
   for (const auto& name : all) names.emplace_back(name.data());
   return names;
+}
+
+// What the loaders of one step's feeds take: every batch that is prefetched, and the one handed out.
+std::int64_t planned_batches(const StepPlan& step, int prefetch_depth) {
+  std::int64_t bytes = 0;
+  for (const FeedBlock& feed : step.compiled.program.feeds)
+    bytes += align_up(step.compiled.program.blocks[static_cast<std::size_t>(feed.block)].bytes());
+  return bytes * (prefetch_depth + 1);
 }
 
 }  // namespace
@@ -71,8 +80,11 @@ void show_ranks(const Rank& rank, Communicator& world, const JobOptions& job, in
 void write_summary(const std::filesystem::path& path, const TrainingOutcome& outcome, const Job& job, const Rank& rank,
                    Communicator& world) {
   const Plan& plan = rank.plan();
+  std::int64_t planned_host = planned_batches(plan.training, job.train.prefetch_depth);
+  if (job.test != nullptr) planned_host += planned_batches(*plan.evaluation, job.test->prefetch_depth);
   const auto memory =
-      gather<2>(world, {static_cast<double>(plan.device_bytes()), static_cast<double>(rank.allocated_bytes())});
+      gather<4>(world, {static_cast<double>(plan.device_bytes()), static_cast<double>(rank.allocated_bytes()),
+                        static_cast<double>(planned_host), static_cast<double>(outcome.host_bytes)});
   // Bytes sent, added over all ranks, as the communicators counted them.
   std::vector<double> sent;
   for (Axis axis = 0; axis < plan.mesh.axes().size(); ++axis)
@@ -103,12 +115,13 @@ void write_summary(const std::filesystem::path& path, const TrainingOutcome& out
   }
   const MemoryPlan& planned = plan.training.compiled.memory;
   json["arena"] = {{"peak", planned.arena_bytes}, {"lower_bound", planned.lower_bound}};
-  for (const auto& [predicted, measured] : memory)
+  const auto tier = [](double predicted, double measured) {
+    return nlohmann::ordered_json{{"predicted", static_cast<std::int64_t>(predicted)},
+                                  {"measured", static_cast<std::int64_t>(measured)}};
+  };
+  for (const auto& [device_plan, device, host_plan, host] : memory)
     json["memory"].push_back(
-        {{"device",
-          {{"predicted", static_cast<std::int64_t>(predicted)}, {"measured", static_cast<std::int64_t>(measured)}}},
-         {"host", {{"predicted", 0}, {"measured", 0}}},
-         {"nvme", {{"predicted", 0}, {"measured", 0}}}});
+        {{"device", tier(device_plan, device)}, {"host", tier(host_plan, host)}, {"nvme", tier(0, 0)}});
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   json["process_peak_bytes"] = static_cast<std::int64_t>(usage.ru_maxrss) * 1024;

@@ -72,6 +72,7 @@ TrainingOutcome Trainer::fit() {
   if (options_.total_steps == 0) save(options_.run_folder / "checkpoints");
   if (outcome.stopped_early && saved_step_ != state_.step) save(options_.run_folder / "checkpoints");
 
+  outcome.host_bytes = loader.buffer_bytes() + (test_loader_ == nullptr ? 0 : test_loader_->buffer_bytes());
   outcome.steps = state_.step;
   outcome.steps_here = state_.step - first_step;
   outcome.train = state_.train;

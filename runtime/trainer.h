@@ -28,7 +28,7 @@ struct TrainingOutcome {
   std::int64_t steps = 0;       // done in all, those before a resume included
   std::int64_t steps_here = 0;  // done by this run
   Totals train, test;           // of the last epoch, and of the last evaluation
-  std::vector<double> step_seconds;
+  std::int64_t host_bytes = 0;  // of the loaders' batches
   double median_samples_per_second = 0;
   double start_seconds = 0;  // from the start of the process to the start of the first step
 };

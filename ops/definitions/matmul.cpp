@@ -31,7 +31,8 @@ double flops(const Node& node) {
   return 2.0 * static_cast<double>(node.inputs[0]->graph->elements(all));
 }
 
-const OpRegistration registration("matmul", {.name = "matmul", .infer = infer, .gradient = gradient, .flops = flops, .claims = ClaimOrder::product});
+const OpRegistration registration(
+    "matmul", {.name = "matmul", .infer = infer, .gradient = gradient, .flops = flops, .claims = ClaimOrder::product});
 
 }  // namespace
 }  // namespace ctrain

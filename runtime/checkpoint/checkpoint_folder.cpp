@@ -46,9 +46,7 @@ fs::path hide_checkpoint(const fs::path& folder, std::int64_t step) {
 
 }  // namespace
 
-fs::path checkpoint_path(const fs::path& folder, std::int64_t step) {
-  return folder / fmt::format("step_{}", step);
-}
+fs::path checkpoint_path(const fs::path& folder, std::int64_t step) { return folder / fmt::format("step_{}", step); }
 
 fs::path pending_checkpoint_path(const fs::path& folder, std::int64_t step) {
   return hidden_path(folder, step, ".tmp");

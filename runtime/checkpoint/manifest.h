@@ -16,14 +16,14 @@ struct ManifestFile {
 };
 
 struct Manifest {
-  std::int64_t step = 0;            // optimizer steps done
-  std::int64_t epoch = 0;           // epochs done
-  std::int64_t step_in_epoch = 0;   // steps done of the epoch after those
-  std::int64_t samples_seen = 0;    // over all ranks and epochs
+  std::int64_t step = 0;                                 // optimizer steps done
+  std::int64_t epoch = 0;                                // epochs done
+  std::int64_t step_in_epoch = 0;                        // steps done of the epoch after those
+  std::int64_t samples_seen = 0;                         // over all ranks and epochs
   double loss_sum = 0, correct_sum = 0, sample_sum = 0;  // of the running epoch, so that its means go on
-  std::uint64_t seed = 0;           // of the job
-  std::string created_by;           // "ctrain 0.1.0"
-  std::vector<ManifestFile> files;  // by name; filled in by write_manifest
+  std::uint64_t seed = 0;                                // of the job
+  std::string created_by;                                // "ctrain 0.1.0"
+  std::vector<ManifestFile> files;                       // by name; filled in by write_manifest
 };
 
 [[nodiscard]] bool has_manifest(const std::filesystem::path& checkpoint);

@@ -14,8 +14,8 @@ namespace ctrain {
 // Of one thread at a time. The dataset and the pipeline must outlive it.
 class BatchAssembler {
  public:
-  // An internal error where a feed reaches over the global batch, asks for float targets of a dataset of labels, or has
-  // a type that does not go with its field.
+  // An internal error where a feed begins before the global batch, asks for float targets of a dataset of labels, or
+  // has a type that does not go with its field.
   BatchAssembler(const Dataset& dataset, const TransformPipeline& pipeline, const SamplerOptions& options,
                  std::vector<Feed> feeds);
 

@@ -16,7 +16,8 @@ enum class FeedField {
   targets,  // float targets: [rows, target shape ...]
 };
 
-// Rows start ... start + length - 1 of the global batch, in one contiguous buffer.
+// Rows start ... start + length - 1 of the global batch, in one contiguous buffer. Rows behind its end are padding (a
+// mesh that the batch does not divide by): they have no sample.
 struct Feed {
   FeedField field;
   std::int64_t start = 0, length = 0;

@@ -10,6 +10,14 @@ Loader::Loader(const Dataset& dataset, const TransformPipeline& pipeline, const 
   worker_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
 }
 
+std::int64_t Loader::buffer_bytes() const {
+  std::int64_t bytes = 0;
+  for (const Batch& batch : ring_)
+    for (const auto& buffer : batch.buffers)
+      bytes += static_cast<std::int64_t>(buffer.size() * sizeof(Batch::CacheLine));
+  return bytes;
+}
+
 const Batch& Loader::next() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return made_ > handed_out_ || failure_ != nullptr; });

@@ -23,6 +23,9 @@ class Loader {
 
   [[nodiscard]] std::int64_t steps_per_epoch() const { return assembler_.sampler().steps_per_epoch(); }
 
+  // Host memory of the ring: prefetch_depth + 1 batches.
+  [[nodiscard]] std::int64_t buffer_bytes() const;
+
   // The next batch, after the last step of an epoch the first of the next one; waits until it is there. It stays valid
   // until the next call of next() or seek(). Throws what went wrong while the batch was made.
   const Batch& next();

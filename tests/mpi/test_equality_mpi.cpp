@@ -1,5 +1,5 @@
-// test_equality_mpi <mode|none> <data> <tensor>: the main job's statement 1 with ranks as processes. The ranks' gradients
-// are put together on every rank; rank 0 trains the same on one rank and compares.
+// test_equality_mpi <mode|none> <data> <tensor>: the main job's statement 1 with ranks as processes. The ranks'
+// gradients are put together on every rank; rank 0 trains the same on one rank and compares.
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -32,8 +32,8 @@ void check(const MeshCase& mesh, DType real, double gradient_bound, double loss_
   if (world.rank() != 0) return;
   const TrainingRun serial = train_locally(vit_job({}, real), steps);
   const double gradients = gradient_error(run, serial), losses = loss_error(run, serial);
-  std::printf("%s through mpi, %s: gradients %.1e, losses %.1e\n", mesh.text().c_str(), std::string(name_of(real)).c_str(),
-              gradients, losses);
+  std::printf("%s through mpi, %s: gradients %.1e, losses %.1e\n", mesh.text().c_str(),
+              std::string(name_of(real)).c_str(), gradients, losses);
   require(run.replicas_equal, "replicas differ");
   require(gradients < gradient_bound && losses < loss_bound, "not equal to one rank");
 }

@@ -99,7 +99,7 @@ TEST_CASE("No step writes over what is still to be read", "[memory_plan]") {
 // The main job's statement 5: the peak is within 10 % of the largest sum of live bytes.
 void check_peak(const JobOptions& job, const std::string& what) {
   const Plan plan = make_plan(job, job.data * job.tensor - 1);
-  for (const StepPlan* step : {&plan.training, plan.evaluation.get()}) {
+  for (const StepPlan* step : std::initializer_list<const StepPlan*>{&plan.training, plan.evaluation.get()}) {
     if (step == nullptr) continue;
     const MemoryPlan& memory = step->compiled.memory;
     INFO(what << " on " << plan.mesh.text() << ": arena " << memory.arena_bytes << ", lower bound "

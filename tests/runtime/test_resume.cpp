@@ -112,7 +112,8 @@ TEST_CASE("what a run leaves in its folder", "[run]") {
   CHECK(summary["steps"] == 7);
   CHECK(summary["mesh"]["row"] == 2);
   REQUIRE(summary["memory"].size() == 4);
-  for (const auto& rank : summary["memory"]) CHECK(rank["device"]["predicted"] == rank["device"]["measured"]);
+  for (const auto& rank : summary["memory"])
+    for (const char* tier : {"device", "host", "nvme"}) CHECK(rank[tier]["predicted"] == rank[tier]["measured"]);
   CHECK(summary["arena"]["peak"].get<double>() <= 1.1 * summary["arena"]["lower_bound"].get<double>());
   CHECK(summary["start_seconds"].get<double>() > 0);
   CHECK(summary["test"]["accuracy"].get<double>() >= 0);

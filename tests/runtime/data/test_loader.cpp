@@ -202,11 +202,23 @@ TEST_CASE("After its first steps a loader allocates nothing") {
   CHECK(allocation_count().own_calls == before);
 }
 
+TEST_CASE("Rows behind the end of the global batch are padding, also where there are more samples") {
+  const PatternDataset dataset(8, shape);
+  const TransformPipeline transforms = augmenting(dataset);
+  BatchAssembler assembler(dataset, transforms, {.batch_size = 4}, {images(3, 2), labels(3, 2)});
+  Batch batch = assembler.make_batch();
+  assembler.fill(batch, 0, 0);
+  CHECK(batch.data<std::int32_t>(1)[0] == 3);
+  CHECK(batch.data<std::int32_t>(1)[1] == -1);
+  const std::vector<float> rows = copy<float>(batch, 0, 2 * pixels);
+  CHECK(std::all_of(rows.begin() + pixels, rows.end(), [](float x) { return x == 0; }));
+}
+
 TEST_CASE("Feeds that cannot be served are internal errors") {
   const PatternDataset dataset(8, shape);
   const TransformPipeline transforms = augmenting(dataset);
   const auto make = [&](Feed feed) { BatchAssembler(dataset, transforms, {.batch_size = 4}, {feed}); };
-  CHECK_THROWS_WITH(make(images(2, 3)), Catch::Contains("rows 2 to 5 of a global batch of 4"));
+  CHECK_THROWS_WITH(make(images(-1, 3)), Catch::Contains("3 rows from row -1"));
   CHECK_THROWS_WITH(make(images(0, 1, DType::i32)), Catch::Contains("int32"));
   CHECK_THROWS_WITH(make({FeedField::targets, 0, 1, DType::f32}), Catch::Contains("labels, not float targets"));
 }
