@@ -7,7 +7,8 @@ target_compile_options(ctrain_options INTERFACE -Wall -Wextra -Wshadow -Wnon-vir
 target_include_directories(ctrain_options INTERFACE ${PROJECT_SOURCE_DIR})
 target_link_libraries(ctrain_options INTERFACE Threads::Threads)
 if(CTRAIN_SANITIZE)
-  target_compile_options(ctrain_options INTERFACE -fsanitize=${CTRAIN_SANITIZE} -fno-omit-frame-pointer)
+  target_compile_options(ctrain_options INTERFACE -fsanitize=${CTRAIN_SANITIZE} -fno-omit-frame-pointer
+                                                  -fno-sanitize-recover=all) # what is found fails the test
   target_link_options(ctrain_options INTERFACE -fsanitize=${CTRAIN_SANITIZE})
   target_compile_options(ctrain_options INTERFACE -Wno-maybe-uninitialized) # false alarms in instrumented std::regex
 endif()
