@@ -112,7 +112,6 @@ std::unique_ptr<Job> open_job(Configuration configuration) {
   options.model = Registry<ModelFactory>::instance().get(root["model"]["type"].text())(root["model"]);
   options.sample.extents = job->train.pipeline->output_shape();
   options.target.labels = job->train.dataset->has_labels();
-  if (!options.target.labels) options.target.features = element_count(job->train.dataset->facts().target_shape);
   options.loss = loss_options(root["loss"]);
   options.optimizer = optimizer_options(root["optimizer"]);
   options.tensor_mode = config.tensor_mode;

@@ -1,10 +1,7 @@
 #include "runtime/run.h"
 
 #include <omp.h>
-#include <sched.h>
-#include <unistd.h>
 
-#include <mutex>
 #include <nlohmann/json.hpp>
 
 #include "memory/error.h"
@@ -28,9 +25,11 @@ constexpr const char* config_file = "config.yaml";
 // Where the run goes on from: a complete checkpoint, or nothing.
 fs::path checkpoint_to_resume(const RunOptions& options, const fs::path& run_folder) {
   if (options.resume.empty()) return {};
-  if (options.resume == "auto") return find_latest_complete(run_folder / "checkpoints").value_or(fs::path());
-  (void)read_manifest(options.resume);  // a usage error where it is no checkpoint
-  return options.resume;
+  const fs::path checkpoint = options.resume == "auto"
+                                  ? find_latest_complete(run_folder / "checkpoints").value_or(fs::path())
+                                  : fs::path(options.resume);
+  if (!checkpoint.empty()) verify_checkpoint(checkpoint);  // before anything is written
+  return checkpoint;
 }
 
 // A folder that already holds a run is refused, gone on with, or emptied. Only files that runs write are removed.

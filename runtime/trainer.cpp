@@ -113,7 +113,7 @@ void Trainer::evaluate() {
 }
 
 void Trainer::resume() {
-  const Manifest manifest = verify_checkpoint(options_.resume_from);
+  const Manifest manifest = read_manifest(options_.resume_from);
   load_tensors(rank_, options_.resume_from, true);
   state_.step = saved_step_ = manifest.step;
   state_.epoch = manifest.epoch;

@@ -17,7 +17,7 @@ namespace ctrain {
 
 struct TrainerOptions {
   std::filesystem::path run_folder;
-  std::filesystem::path resume_from;  // a complete checkpoint; empty: from the start
+  std::filesystem::path resume_from;  // a verified checkpoint; empty: from the start
   std::int64_t total_steps = 1;       // the job's, or fewer
   bool show_progress = true;
   std::string version;

@@ -12,7 +12,7 @@ void append(fmt::memory_buffer& text, const std::string& name, double value) {
   fmt::format_to(std::back_inserter(text), "{}{} = {:.5g}", text.size() == 0 ? "" : " | ", name, value);
 }
 
-// A line of metrics after every step, in the log (the progress bar shows the usual ones anyway).
+// A line of metrics after every step, at log level debug (the progress bar shows the usual ones anyway).
 class LogMetricByStepHook final : public Hook {
  public:
   LogMetricByStepHook(std::int64_t priority, const Logger& logger) : Hook(priority), logger_(logger) {}

@@ -22,8 +22,7 @@ struct SampleShape {
 
 // What the samples are compared with.
 struct TargetShape {
-  bool labels = true;  // class labels; otherwise vectors of `features` numbers
-  std::int64_t features = 0;
+  bool labels = true;  // class labels; otherwise vectors of numbers, as many as the model's outputs
 };
 
 struct ModelOptions {

@@ -46,7 +46,7 @@ TEST_CASE("The documented MLP under 2d", "[shapes][2d]") {
 
 TEST_CASE("The model `mlp` has the documented shapes too", "[shapes]") {
   const auto model = make_mlp({.dims = {256, 1024, 256}});
-  const ModelOptions options{true, {{256}}, {.labels = false, .features = 256}};
+  const ModelOptions options{true, {{256}}, {.labels = false}};
   const StepGraph step =
       build_step(*model, options, 16, DType::f32, {.kind = LossOptions::Kind::mean_squared_error}, {});
   const auto shapes = [&](const std::string& mode, int size) {
