@@ -51,7 +51,7 @@ VendorCall::~VendorCall() { --vendor_depth; }
 }  // namespace ctrain
 
 // The array forms of the standard library call these. The nothrow forms would too, but a sanitizer replaces them by its
-// own, whose memory the deletes below must not free.
+// own, which do not fit the others.
 void* operator new(std::size_t size) { return ctrain::allocate(size, 0); }
 void* operator new(std::size_t size, std::align_val_t alignment) {
   return ctrain::allocate(size, static_cast<std::size_t>(alignment));
@@ -72,5 +72,7 @@ void* operator new(std::size_t size, std::align_val_t alignment, const std::noth
 }
 void operator delete(void* pointer) noexcept { std::free(pointer); }
 void operator delete(void* pointer, std::size_t) noexcept { std::free(pointer); }
+void operator delete(void* pointer, const std::nothrow_t&) noexcept { std::free(pointer); }
 void operator delete(void* pointer, std::align_val_t) noexcept { std::free(pointer); }
 void operator delete(void* pointer, std::size_t, std::align_val_t) noexcept { std::free(pointer); }
+void operator delete(void* pointer, std::align_val_t, const std::nothrow_t&) noexcept { std::free(pointer); }
