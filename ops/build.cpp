@@ -85,7 +85,9 @@ Value* mean_squared_error(Value* x, Value* y, Value* labels, Value* count) {
 }
 
 Value* correct_count(Value* logits, Value* labels) {
-  return sum_to(logits->graph->apply_one("correct", {logits, labels}), {});
+  Graph& graph = *logits->graph;
+  Value* place = graph.apply_one("class_place", {logits, graph.apply_one("class_max", {logits})});
+  return sum_to(graph.apply_one("correct", {place, labels}), {});
 }
 
 }  // namespace ctrain

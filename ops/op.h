@@ -43,6 +43,7 @@ struct OpDefinition {
   Reduction reduction = Reduction::sum;  // of a split name that the outputs lack
   ClaimOrder claims = ClaimOrder::main_operand;
   Names whole = {};                // names that must not be split: the op looks across them
+  bool ring = false;               // attention: split tokens may go round a ring of ranks instead
   bool additive = false;           // lets equal partial values pass through (a sum of values)
   std::vector<int> in_place = {};  // updates: output i is input in_place[i], overwritten
   int overwrites = -1;             // elementwise in this operand: the output may take its memory where it dies

@@ -7,9 +7,7 @@ namespace ctrain {
 
 Segments held_indices(const Program& program, int rank, Name dim, const Axes& split) {
   const std::int64_t length = program.dimensions.padded(dim) / program.mesh.size(split);
-  Segments result;
-  result.runs[0] = {program.mesh.block(rank, split) * length, length};
-  return result;
+  return program.dimensions.stored(dim, program.mesh.block(rank, split) * length, length);
 }
 
 void visit_runs(const Program& program, int rank, const Block& block, const Names& order,

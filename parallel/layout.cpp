@@ -1,5 +1,7 @@
 #include "parallel/layout.h"
 
+#include <algorithm>
+
 #include "memory/error.h"
 
 namespace ctrain {
@@ -57,7 +59,34 @@ std::string Layout::text(const Names& dims, const Mesh& mesh) const {
 }
 
 void Dimensions::set(Name name, std::int64_t extent, std::int64_t multiple) {
-  dimensions_[name] = {extent, (extent + multiple - 1) / multiple * multiple};
+  dimensions_[name] = {extent, (extent + multiple - 1) / multiple * multiple, 0};
+}
+
+void Dimensions::set_zigzag(Name name, std::int64_t ranks) {
+  set(name, extent(name), 2 * ranks);
+  dimensions_[name].zigzag = ranks;
+}
+
+Segments Dimensions::stored(Name name, std::int64_t start, std::int64_t length) const {
+  const Dimension& dimension = of(name);
+  Segments result;
+  if (dimension.zigzag == 0) {
+    result.runs[0] = {start, length};
+    return result;
+  }
+  const std::int64_t chunk = dimension.padded / (2 * dimension.zigzag);
+  std::size_t runs = 0;
+  while (length > 0) {
+    const std::int64_t place = start / chunk, rank = place / 2, offset = start % chunk;
+    const std::int64_t logical = place % 2 == 0 ? rank : 2 * dimension.zigzag - 1 - rank;
+    const std::int64_t part = std::min(length, chunk - offset);
+    require(runs < result.runs.size(), "a block of dimension {} holds more than two runs of its zigzag order",
+            name.text());
+    result.runs[runs++] = {logical * chunk + offset, part};
+    start += part;
+    length -= part;
+  }
+  return result;
 }
 
 const Dimensions::Dimension& Dimensions::of(Name name) const {

@@ -5,6 +5,7 @@
 
 #include "memory/error.h"
 #include "parallel/program_builder.h"
+#include "parallel/tensor/ring_attention.h"
 #include "parallel/tensor/summa.h"
 
 namespace ctrain {
@@ -20,7 +21,7 @@ class Partitioner {
         redistributor_(program_.mesh, program_.dimensions) {
     program_.mesh = mode.mesh;
     program_.rank = rank;
-    program_.dimensions = mode.dimensions(graph.extents());
+    program_.dimensions = mode.dimensions(graph);
   }
 
   Program run() {
@@ -56,16 +57,20 @@ class Partitioner {
     return builder_.block(current_.at(value)).layout.resolved();
   }
 
-  // The loader writes any rows of an input; a split of other dimensions is a slice of those.
+  // The loader writes any rows of an input and any of their tokens; a split of other dimensions is a slice of those.
   BlockId feed(const Value* value, const Layout& wanted) {
     Layout layout;
-    FeedBlock feed{value->name, -1, 0, 0};
-    if (const int batch = value->dims.index({'b'}); batch >= 0) {
-      const Axes& split = wanted.split[static_cast<std::size_t>(batch)];
-      layout.split[static_cast<std::size_t>(batch)] = split;
-      const Segments::Run rows = builder_.segments({'b'}, split).runs[0];
+    FeedBlock feed;
+    feed.input = value->name;
+    if (value->dims.contains({'b'})) {
+      layout.of(value->dims, {'b'}) = wanted.of(value->dims, {'b'});
+      const Segments::Run rows = builder_.segments({'b'}, wanted.of(value->dims, {'b'})).runs[0];
       feed.first_row = rows.start;
       feed.rows = rows.length;
+    }
+    if (value->dims.contains({'s'})) {
+      layout.of(value->dims, {'s'}) = wanted.of(value->dims, {'s'});
+      feed.tokens = builder_.segments({'s'}, wanted.of(value->dims, {'s'}));
     }
     const auto [it, fresh] = copies_.try_emplace({value, layout}, -1);
     if (fresh) {
@@ -150,10 +155,19 @@ class Partitioner {
     return assignment;
   }
 
+  Assignment product_table(const Node& node) const {
+    Assignment assignment;
+    for (const Value* input : node.inputs)
+      for (const Name name : input->dims) assignment[name] = lookup(mode_.product, name);
+    return assignment;
+  }
+
   void lower(const Node& node) {
     if (node.op->additive) return lower_sum(node);
-    if (mode_.summa && node.op->claims == ClaimOrder::product && pair_of_features(node)) return lower_summa(node);
-    const Assignment assignment = claims(node);
+    const bool product = node.op->claims == ClaimOrder::product && pair_of_features(node);
+    if (product && mode_.summa) return lower_summa(node);
+    if (node.op->ring && !mode_.ring.empty()) return lower_ring(node);
+    const Assignment assignment = product && !mode_.product.empty() ? product_table(node) : claims(node);
     std::vector<BlockId> inputs, outputs;
     for (const Value* input : node.inputs) inputs.push_back(in_layout(input, layout_of(input->dims, assignment)));
     for (std::size_t i = 0; i < node.outputs.size(); ++i) {
@@ -240,18 +254,24 @@ class Partitioner {
     return all.size() == 2;
   }
 
+  // What SUMMA takes: the mode's own layout, even of a parameter that the configuration wants to lie otherwise.
+  Layout rule(const Value* value) const {
+    const bool stored = value->kind == Value::Kind::parameter || value->like != nullptr;
+    return stored ? rule_layout(*value, mode_, program_.dimensions) : home(value);
+  }
+
   // Which of the three products it is follows from the layouts of the operands.
   void lower_summa(const Node& node) {
     const Axis row = mode_.mesh.axis("row");
     const Value *a = node.inputs[0], *b = node.inputs[1], *output = node.outputs[0];
     const auto split_over_row = [&](const Value* value, Name name) {
-      const Axes split = home(value).split[static_cast<std::size_t>(value->dims.index(name))];
+      const Axes split = rule(value).of(value->dims, name);
       return !split.empty() && *split.begin() == row;
     };
     SummaProduct product = SummaProduct::AtB;
     Layout layout;
     if (output->like != nullptr) {  // the gradient of a weight: both operands are activations
-      layout = stored_layout(*output, mode_, program_.dimensions);
+      layout = rule(output);
       for (const Name name : features(output->dims))
         if (split_over_row(output, name) && !a->dims.contains(name)) std::swap(a, b);
       for (const Axis axis : lookup(mode_.stream, {'b'}))
@@ -262,10 +282,24 @@ class Partitioner {
       for (const Name name : features(b->dims))
         if (!output->dims.contains(name)) product = split_over_row(b, name) ? SummaProduct::AB : SummaProduct::ABt;
     }
-    const BlockId a_block = in_layout(a, home(a)), b_block = in_layout(b, home(b));
+    const BlockId a_block = in_layout(a, rule(a)), b_block = in_layout(b, rule(b));
     const BlockId c = builder_.add_block(output, output->dims, output->dtype, layout);
     append_summa(builder_, product, a_block, b_block, c);
     current_[output] = c;
+  }
+
+  // ---- attention over split tokens -------------------------------------------------------------------------------
+  void lower_ring(const Node& node) {
+    Assignment assignment;
+    for (const Name name : node.inputs[0]->dims) assignment[name] = lookup(mode_.inner, name);
+    std::vector<BlockId> inputs, outputs;
+    for (const Value* input : node.inputs) inputs.push_back(in_layout(input, layout_of(input->dims, assignment)));
+    for (const Value* output : node.outputs) {
+      outputs.push_back(builder_.add_block(output, output->dims, output->dtype, layout_of(output->dims, assignment)));
+      current_[output] = outputs.back();
+    }
+    const auto append = node.op->name == "attention" ? append_ring_attention : append_ring_attention_grad;
+    append(builder_, node, mode_.ring.back(), assignment, inputs, outputs);
   }
 
   const Graph& graph_;

@@ -10,7 +10,8 @@
 // partial   An op leaves its output partial over the axes of names that it contracts. It is brought home at its first
 //           reader, once. Only sums let partial values through, those of equal layout: so gradients that come in
 //           several contributions are reduced once.
-// SUMMA     is used exactly where two names of a product want the same axis (parallel/tensor/summa.h).
+// SUMMA     is used exactly where two names of a product want the same axis (parallel/tensor/summa.h), and a ring where
+//           attention meets split tokens (parallel/tensor/ring_attention.h).
 #pragma once
 
 #include <vector>

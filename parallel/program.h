@@ -43,8 +43,8 @@ struct CopyStep {
   struct Loop {
     std::int64_t count = 1, from_stride = 0, to_stride = 0;  // elements
   };
-  std::vector<Loop> loops;       // slowest first
-  std::int64_t from_offset = 0;  // elements
+  std::vector<Loop> loops;                      // slowest first
+  std::int64_t from_offset = 0, to_offset = 0;  // elements
   BlockId input = -1, output = -1;
 };
 
@@ -61,11 +61,12 @@ struct CollectiveStep {
 
 using Step = std::variant<LocalStep, CopyStep, CollectiveStep>;
 
-// A block that the data loader fills: these rows of an input's batch.
+// A block that the data loader fills: these rows of an input's batch, of a row of tokens those held here.
 struct FeedBlock {
   std::string input;
   BlockId block = -1;
   std::int64_t first_row = 0, rows = 0;  // of the global batch, padded rows included
+  Segments tokens;                       // of each row, where the input has a dimension s
 };
 
 struct Program {

@@ -31,8 +31,13 @@ Segments ProgramBuilder::segments(Name name, const Axes& split) const {
   return held_indices(*program_, program_->rank, name, split);
 }
 
-void ProgramBuilder::local(const Node& node, const Assignment& assignment, const std::vector<BlockId>& inputs,
-                           const std::vector<BlockId>& outputs) {
+Segments ProgramBuilder::segments_of_block(Name name, int blocks, int block) const {
+  const std::int64_t length = program_->dimensions.padded(name) / blocks;
+  return program_->dimensions.stored(name, block * length, length);
+}
+
+LocalStep ProgramBuilder::make_step(const Node& node, const Assignment& assignment, const std::vector<BlockId>& inputs,
+                                    const std::vector<BlockId>& outputs) const {
   LocalStep step;
   step.node.op = node.op->name;
   step.node.name = node.name;
@@ -51,7 +56,7 @@ void ProgramBuilder::local(const Node& node, const Assignment& assignment, const
         step.node.extents[name] = program_->dimensions.extent(name);
       }
     }
-  program_->steps.emplace_back(std::move(step));
+  return step;
 }
 
 void ProgramBuilder::product(BlockId a, BlockId b, BlockId output, bool accumulate) {
@@ -72,10 +77,6 @@ void ProgramBuilder::collective(const CollectiveStep& step) {
   program_->bytes_sent[{step.collective, step.axis}] +=
       ctrain::bytes_sent(step.collective, mesh().size(step.axis), is_root, local);
   program_->steps.emplace_back(step);
-}
-
-void ProgramBuilder::copy(BlockId from, BlockId to, std::vector<CopyStep::Loop> loops, std::int64_t from_offset) {
-  program_->steps.emplace_back(CopyStep{std::move(loops), from_offset, from, to});
 }
 
 BlockId ProgramBuilder::move(BlockId from, const Move& move) {
@@ -101,19 +102,26 @@ BlockId ProgramBuilder::move(BlockId from, const Move& move) {
     const View v = view(block(whole).operand, dim);
     const BlockId packed = add_staging(block(whole).operand);
     const std::int64_t run = v.extent / n * v.inner;
-    copy(whole, packed, {{n, run, v.outer * run}, {v.outer, v.extent * v.inner, run}, {run, 1, 1}}, 0);
+    copy({.loops = {{n, run, v.outer * run}, {v.outer, v.extent * v.inner, run}, {run, 1, 1}},
+          .input = whole,
+          .output = packed});
     return packed;
   };
   const auto unpack = [&](BlockId packed, BlockId whole, int dim) {
     const View v = view(block(whole).operand, dim);
     const std::int64_t run = v.extent / n * v.inner;
-    copy(packed, whole, {{n, v.outer * run, run}, {v.outer, run, v.extent * v.inner}, {run, 1, 1}}, 0);
+    copy({.loops = {{n, v.outer * run, run}, {v.outer, run, v.extent * v.inner}, {run, 1, 1}},
+          .input = packed,
+          .output = whole});
   };
 
   if (!move.collective.has_value()) {
     const View v = view(source, move.to);
     const std::int64_t run = v.extent / n * v.inner;
-    copy(from, to, {{v.outer, v.extent * v.inner, run}, {run, 1, 1}}, coordinate(move.axis) * run);
+    copy({.loops = {{v.outer, v.extent * v.inner, run}, {run, 1, 1}},
+          .from_offset = coordinate(move.axis) * run,
+          .input = from,
+          .output = to});
     return to;
   }
   CollectiveStep step{*move.collective, move.axis, 0, reduction, from, to};

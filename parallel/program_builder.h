@@ -24,9 +24,15 @@ class ProgramBuilder {
   // A buffer without a logical value: a panel, or packed parts.
   BlockId add_staging(const Operand& operand);
 
-  // An op of the graph on these blocks, its dimensions lying as assigned.
+  // An op of the graph on these blocks, its dimensions lying as assigned; make_step leaves it to the caller to append.
   void local(const Node& node, const Assignment& assignment, const std::vector<BlockId>& inputs,
-             const std::vector<BlockId>& outputs);
+             const std::vector<BlockId>& outputs) {
+    append(make_step(node, assignment, inputs, outputs));
+  }
+  [[nodiscard]] LocalStep make_step(const Node& node, const Assignment& assignment, const std::vector<BlockId>& inputs,
+                                    const std::vector<BlockId>& outputs) const;
+  void append(LocalStep step) { program_->steps.emplace_back(std::move(step)); }
+  void copy(CopyStep step) { program_->steps.emplace_back(std::move(step)); }
   // C[output] (+)= A B on local blocks.
   void product(BlockId a, BlockId b, BlockId output, bool accumulate);
 
@@ -36,11 +42,11 @@ class ProgramBuilder {
   // Collectives along the line of `axis` through this rank; see CollectiveStep for who has an input and an output.
   void collective(const CollectiveStep& step);
 
+  // The logical indices that this rank holds of a dimension split over these axes; those of block `block` of `blocks`.
   [[nodiscard]] Segments segments(Name name, const Axes& split) const;
+  [[nodiscard]] Segments segments_of_block(Name name, int blocks, int block) const;
 
  private:
-  void copy(BlockId from, BlockId to, std::vector<CopyStep::Loop> loops, std::int64_t from_offset);
-
   Program* program_;
   std::uint64_t seed_;
 };

@@ -29,10 +29,10 @@ void run_copy(const CopyStep& step, DType dtype, const void* from, void* to) {
   const auto* last = first + step.loops.size() - 1;
   if (size_of(dtype) == 8) {
     copy_loops(first, last, static_cast<const std::uint64_t*>(from) + step.from_offset,
-               static_cast<std::uint64_t*>(to));
+               static_cast<std::uint64_t*>(to) + step.to_offset);
   } else {
     copy_loops(first, last, static_cast<const std::uint32_t*>(from) + step.from_offset,
-               static_cast<std::uint32_t*>(to));
+               static_cast<std::uint32_t*>(to) + step.to_offset);
   }
 }
 

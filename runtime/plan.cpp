@@ -25,7 +25,11 @@ StepPlan plan_step(const JobOptions& options, const Mode& mode, int rank, bool t
 
 }  // namespace
 
-Mode mode_of(const JobOptions& options) { return make_mode(options.tensor_mode, options.data, options.tensor); }
+Mode mode_of(const JobOptions& options) {
+  Mode mode = make_mode(options.tensor_mode, options.data, {options.tensor, options.depth});
+  mode.wishes = options.layout;
+  return mode;
+}
 
 Backend backend_for(DType real) { return real == DType::f64 ? Backend::reference : Backend::cpu; }
 

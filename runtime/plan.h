@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "parallel/tensor/mode.h"
 #include "runtime/executor.h"
@@ -21,6 +22,8 @@ struct JobOptions {
   OptimizerOptions optimizer;
   std::string tensor_mode;  // "" for none
   int data = 1, tensor = 1;
+  int depth = 1;                   // of 2.5d
+  std::vector<LayoutWish> layout;  // wanted layouts of parameters
   std::int64_t global_batch = 0;
   DType real = DType::f32;
   std::uint64_t seed = 0;

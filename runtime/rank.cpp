@@ -10,6 +10,7 @@ namespace {
 
 FeedField field_of(const std::string& input) {
   if (input == "images") return FeedField::images;
+  if (input == "tokens") return FeedField::tokens;
   if (input == "labels") return FeedField::labels;
   require(input == "targets", "no data for input {}", input);
   return FeedField::targets;
@@ -38,7 +39,7 @@ std::vector<Feed> Rank::feeds(const StepPlan& step) {
   std::vector<Feed> result;
   for (const FeedBlock& feed : program.feeds) {
     const DType type = program.blocks[static_cast<std::size_t>(feed.block)].operand.dtype;
-    result.push_back({field_of(feed.input), feed.first_row, feed.rows, type});
+    result.push_back({field_of(feed.input), feed.first_row, feed.rows, type, feed.tokens});
   }
   return result;
 }

@@ -47,7 +47,7 @@ StepGraph build_step(const Model& model, const ModelOptions& options, std::int64
   Value* output = model.build(graph, options);
   graph.set_scope("");
 
-  Value* labels = graph.input("labels", "b", DType::i32);
+  Value* labels = graph.input("labels", output->dims.contains({'s'}) ? "bs" : "b", DType::i32);
   step.count = label_count(labels);
   if (loss.kind == LossOptions::Kind::cross_entropy) {
     step.loss = cross_entropy(output, labels, step.count, options.training ? loss.label_smoothing : 0);

@@ -37,8 +37,8 @@ class Forward {
   explicit Forward(const LocalNode& node)
       : heads_(node),
         split_(heads_.split(2 * heads_.width)),
-        keys_(plan_.take(heads_.keys.count * heads_.width * heads_.padded_keys)),
-        values_(plan_.take(heads_.tokens * heads_.padded_width)),
+        keys_(plan_.take(static_cast<std::int64_t>(heads_.keys.size()) * heads_.width * heads_.padded_keys)),
+        values_(plan_.take(heads_.key_tokens * heads_.padded_width)),
         scores_(plan_.take(heads_.queries.length * heads_.padded_keys)),
         sums_(plan_.take(heads_.queries.length * heads_.padded_width)),
         rows_(plan_.take(2 * heads_.queries.length)) {}
@@ -63,15 +63,29 @@ class Forward {
  private:
   void pack_head(const Invocation& call, std::int64_t b, std::int64_t n, float* scratch) const {
     const AttentionHeads& h = heads_;
-    const float* keys = call.in<float>(0) + h.qkv(b, n, 1);
-    for (std::int64_t block = 0; block < h.keys.count; ++block) {
-      const std::int64_t first = block * h.keys.length, length = std::min(h.keys.length, h.tokens - first);
-      pack_transposed(keys + first * h.qkv_row(), h.qkv_row(), length, h.width, block_of_keys(scratch, block));
+    const float* kv = call.in<float>(h.key_operand);
+    float* packed = scratch + keys_;
+    for (const KeyBlock& block : h.keys) {
+      pack_transposed(kv + h.key(b, n) + block.first * h.key_row(), h.key_row(), block.length, h.width, packed);
+      packed += h.width * h.padded_keys;
     }
-    pack(call.in<float>(0) + h.qkv(b, n, 2), h.qkv_row(), h.tokens, h.width, scratch + values_);
+    pack(kv + h.value(b, n), h.key_row(), h.key_tokens, h.width, scratch + values_);
   }
-  [[nodiscard]] float* block_of_keys(float* scratch, std::int64_t block) const {
-    return scratch + keys_ + block * heads_.width * heads_.padded_keys;
+
+  // The softmax of a block of queries so far, and its sums: nothing yet, or what earlier turns of a ring left.
+  void begin(const Invocation& call, std::int64_t b, std::int64_t n, std::int64_t query, std::int64_t count,
+             RunningSoftmax* rows, float* sums) const {
+    const AttentionHeads& h = heads_;
+    std::fill_n(rows, count, RunningSoftmax{-INFINITY, 0});
+    std::fill_n(sums, count * h.padded_width, 0.0F);
+    if (!h.accumulate) return;
+    for (std::int64_t i = 0; i < count; ++i) {
+      const float lse = call.out<float>(1)[h.statistic(b, n) + (query + i) * h.heads];
+      if (lse == -INFINITY) continue;
+      rows[i] = {lse, 1};
+      std::copy_n(call.out<float>(0) + h.output(b, n) + (query + i) * h.output_row(), h.width,
+                  sums + i * h.padded_width);
+    }
   }
 
   // `count` queries from `query` on.
@@ -80,35 +94,35 @@ class Forward {
     const AttentionHeads& h = heads_;
     float *scores = scratch + scores_, *sums = scratch + sums_;
     auto* rows = reinterpret_cast<RunningSoftmax*>(scratch + rows_);
-    std::fill_n(rows, count, RunningSoftmax{-INFINITY, 0});
-    std::fill_n(sums, count * h.padded_width, 0.0F);
-    const Factor q{call.in<float>(0) + h.qkv(b, n, 0) + query * h.qkv_row(), h.qkv_row(), 1};
-    for (std::int64_t block = 0; block < h.keys.count; ++block) {
-      const std::int64_t first = block * h.keys.length;
-      const std::int64_t length = h.visible(query + count - 1, first, h.keys.length), padded = round_up(length, lanes);
-      if (length == 0) break;
-      const std::int64_t packed = round_up(std::min(h.keys.length, h.tokens - first), lanes);
-      tile_product(count, padded, h.width, q, block_of_keys(scratch, block), packed, scores, padded, false);
+    begin(call, b, n, query, count, rows, sums);
+    const Factor q{call.in<float>(0) + h.query(b, n) + query * h.query_row(), h.query_row(), 1};
+    const float* keys = scratch + keys_ - h.width * h.padded_keys;
+    for (const KeyBlock& block : h.keys) {
+      keys += h.width * h.padded_keys;
+      const std::int64_t length = h.visible(query + count - 1, block), padded = round_up(length, lanes);
+      if (length == 0) continue;
+      tile_product(count, padded, h.width, q, keys, round_up(block.length, lanes), scores, padded, false);
       for (std::int64_t i = 0; i < count; ++i) {
-        const std::int64_t seen = h.visible(query + i, first, length);
+        const std::int64_t seen = h.visible(query + i, block);
         float *row_scores = scores + i * padded, *row_sums = sums + i * h.padded_width;
         if (seen == 0) {
           std::fill_n(row_scores, padded, 0.0F);
           continue;
         }
+        const bool begun = rows[i].total > 0;
         const float correction = add_scores(row_scores, seen, padded, h.scale, rows[i]);
-        if (block > 0)
+        if (begun)
           for (std::int64_t j = 0; j < h.padded_width; j += lanes) store(row_sums + j, load(row_sums + j) * correction);
-        if (mask) mask->apply(h.mask_index(b, n, query + i, first), row_scores, row_scores, seen);
+        if (mask) mask->apply(h.mask_index(b, n, query + i, block), row_scores, row_scores, seen);
       }
-      const float* values = scratch + values_ + first * h.padded_width;
+      const float* values = scratch + values_ + block.first * h.padded_width;
       tile_product(count, h.padded_width, length, {scores, padded, 1}, values, h.padded_width, sums, h.padded_width,
                    true);
     }
     for (std::int64_t i = 0; i < count; ++i) {
       const float* row_sums = sums + i * h.padded_width;
       float* o = call.out<float>(0) + h.output(b, n) + (query + i) * h.output_row();
-      const float inverse = 1 / rows[i].total;
+      const float inverse = rows[i].total > 0 ? 1 / rows[i].total : 0;  // no key so far: a later turn brings some
       for_vectors(h.width, [&](std::int64_t j, auto part) { store(o + j, load(row_sums + j, part) * inverse, part); });
       call.out<float>(1)[h.statistic(b, n) + (query + i) * h.heads] = rows[i].largest + std::log(rows[i].total);
     }
@@ -122,12 +136,12 @@ class Forward {
 };
 
 Kernel attention(const LocalNode& node) {
-  if (!AttentionHeads::fits(node)) return reference_kernel(node);
   const Forward forward(node);
   return {forward, forward.workspace()};
 }
 
 const KernelRegistration registration(Backend::cpu, "attention", DType::f32, attention);
+const KernelRegistration ring_registration(Backend::cpu, "ring_attention", DType::f32, attention);
 
 }  // namespace
 }  // namespace ctrain::cpu

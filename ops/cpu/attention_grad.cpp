@@ -1,7 +1,7 @@
 // attention_grad (ops/definitions/attention.cpp): qkv, o, lse, do -> dqkv. For each head, tiles of keys against tiles
 // of queries; the probabilities are computed again from the row statistics. With K the dropout factors, ∘ elementwise:
-//   P = exp(q kᵀ / sqrt(D) - lse)    dv = (P∘K)ᵀ do    dS = P∘(K∘(do vᵀ) - Σ_d do o) / sqrt(D)    dq = dS k    dk = dSᵀ
-//   q
+//   P = exp(q kᵀ / sqrt(D) - lse)    dv = (P∘K)ᵀ do    dS = P∘(K∘(do vᵀ) - Σ_d do o) / sqrt(D)    dq = dS k
+//   dk = dSᵀ q
 #include "ops/cpu/attention_heads.h"
 #include "ops/cpu/functions.h"
 #include "ops/cpu/rows.h"
@@ -18,11 +18,11 @@ class Backward {
         do_(plan_.take(heads_.tokens * heads_.padded_width)),
         dq_(plan_.take(heads_.tokens * heads_.padded_width)),
         delta_(plan_.take(heads_.tokens)),
-        k_(plan_.take(heads_.keys.length * heads_.padded_width)),
+        k_(plan_.take(heads_.longest * heads_.padded_width)),
         transposed_k_(plan_.take(heads_.width * heads_.padded_keys)),
         transposed_v_(plan_.take(heads_.width * heads_.padded_keys)),
-        dk_(plan_.take(heads_.keys.length * heads_.padded_width)),
-        dv_(plan_.take(heads_.keys.length * heads_.padded_width)),
+        dk_(plan_.take(heads_.longest * heads_.padded_width)),
+        dv_(plan_.take(heads_.longest * heads_.padded_width)),
         p_(plan_.take(heads_.queries.length * heads_.padded_keys)),
         ds_(plan_.take(heads_.queries.length * heads_.padded_keys)) {}
 
@@ -37,9 +37,8 @@ class Backward {
       for (std::int64_t head = begin; head < end; ++head) {
         const std::int64_t b = head / heads_.heads, n = head % heads_.heads;
         pack_queries(call, b, n, scratch);
-        for (std::int64_t first = 0; first < heads_.tokens; first += heads_.keys.length)
-          keys_gradient(call, mask, b, n, first, std::min(heads_.keys.length, heads_.tokens - first), scratch);
-        unpack(scratch + dq_, heads_.tokens, call.out<float>() + heads_.qkv(b, n, 0));
+        for (const KeyBlock& block : heads_.keys) keys_gradient(call, mask, b, n, block, scratch);
+        unpack(scratch + dq_, heads_.tokens, call.out<float>() + heads_.query(b, n), heads_.query_row());
       }
     });
   }
@@ -47,7 +46,7 @@ class Backward {
  private:
   void pack_queries(const Invocation& call, std::int64_t b, std::int64_t n, float* scratch) const {
     const AttentionHeads& h = heads_;
-    pack(call.in<float>(0) + h.qkv(b, n, 0), h.qkv_row(), h.tokens, h.width, scratch + q_);
+    pack(call.in<float>(0) + h.query(b, n), h.query_row(), h.tokens, h.width, scratch + q_);
     pack(call.in<float>(3) + h.output(b, n), h.output_row(), h.tokens, h.width, scratch + do_);
     std::fill_n(scratch + dq_, h.tokens * h.padded_width, 0.0F);
     const float* o = call.in<float>(1) + h.output(b, n);
@@ -59,36 +58,41 @@ class Backward {
     }
   }
 
-  // The first `width` columns of `count` packed rows, into dqkv.
-  void unpack(const float* from, std::int64_t count, float* to) const {
-    for (std::int64_t i = 0; i < count; ++i, from += heads_.padded_width, to += heads_.qkv_row())
-      for_vectors(heads_.width, [&](std::int64_t j, auto part) { store(to + j, load(from + j, part), part); });
+  // The first `width` columns of `count` packed rows, to where the gradient stands; added there in later turns of a
+  // ring.
+  void unpack(const float* from, std::int64_t count, float* to, std::int64_t to_row) const {
+    for (std::int64_t i = 0; i < count; ++i, from += heads_.padded_width, to += to_row)
+      for_vectors(heads_.width, [&](std::int64_t j, auto part) {
+        const Floats gradient = load(from + j, part);
+        store(to + j, heads_.accumulate ? load(to + j, part) + gradient : gradient, part);
+      });
   }
 
-  // dk and dv of `count` keys from `key` on, and their part of dq.
+  // dk and dv of a block of keys, and their part of dq.
   void keys_gradient(const Invocation& call, const std::optional<VectorMask>& mask, std::int64_t b, std::int64_t n,
-                     std::int64_t key, std::int64_t count, float* scratch) const {
+                     const KeyBlock& block, float* scratch) const {
     const AttentionHeads& h = heads_;
-    const float* k = call.in<float>(0) + h.qkv(b, n, 1) + key * h.qkv_row();
-    const float* v = call.in<float>(0) + h.qkv(b, n, 2) + key * h.qkv_row();
-    pack(k, h.qkv_row(), count, h.width, scratch + k_);
-    pack_transposed(k, h.qkv_row(), count, h.width, scratch + transposed_k_);
-    pack_transposed(v, h.qkv_row(), count, h.width, scratch + transposed_v_);
+    const std::int64_t row = h.key_row(), at_k = h.key(b, n) + block.first * row;
+    const std::int64_t at_v = h.value(b, n) + block.first * row, count = block.length;
+    const float* kv = call.in<float>(h.key_operand);
+    pack(kv + at_k, row, count, h.width, scratch + k_);
+    pack_transposed(kv + at_k, row, count, h.width, scratch + transposed_k_);
+    pack_transposed(kv + at_v, row, count, h.width, scratch + transposed_v_);
     std::fill_n(scratch + dk_, count * h.padded_width, 0.0F);
     std::fill_n(scratch + dv_, count * h.padded_width, 0.0F);
     for (std::int64_t query = 0; query < h.tokens; query += h.queries.length) {
       const std::int64_t queries = std::min(h.queries.length, h.tokens - query);
-      if (h.visible(query + queries - 1, key, count) > 0)
-        tile_gradient(call, mask, b, n, query, queries, key, count, scratch);
+      if (h.visible(query + queries - 1, block) > 0) tile_gradient(call, mask, b, n, query, queries, block, scratch);
     }
-    unpack(scratch + dk_, count, call.out<float>() + h.qkv(b, n, 1) + key * h.qkv_row());
-    unpack(scratch + dv_, count, call.out<float>() + h.qkv(b, n, 2) + key * h.qkv_row());
+    float* gradients = call.out<float>(h.ring ? 1 : 0);
+    unpack(scratch + dk_, count, gradients + at_k, row);
+    unpack(scratch + dv_, count, gradients + at_v, row);
   }
 
   void tile_gradient(const Invocation& call, const std::optional<VectorMask>& mask, std::int64_t b, std::int64_t n,
-                     std::int64_t query, std::int64_t queries, std::int64_t key, std::int64_t keys,
-                     float* scratch) const {
+                     std::int64_t query, std::int64_t queries, const KeyBlock& block, float* scratch) const {
     const AttentionHeads& h = heads_;
+    const std::int64_t keys = block.length;
     const std::int64_t padded = round_up(keys, lanes), row = h.padded_width;
     const float *q = scratch + q_ + query * row, *d_o = scratch + do_ + query * row;
     float *p = scratch + p_, *ds = scratch + ds_;
@@ -97,7 +101,7 @@ class Backward {
     const float* lse = call.in<float>(2) + h.statistic(b, n);
     for (std::int64_t i = 0; i < queries; ++i) {
       float *p_row = p + i * padded, *ds_row = ds + i * padded;
-      const std::int64_t seen = h.visible(query + i, key, keys), index = h.mask_index(b, n, query + i, key);
+      const std::int64_t seen = h.visible(query + i, block), index = h.mask_index(b, n, query + i, block);
       std::fill(p_row + seen, p_row + padded, -INFINITY);
       if (mask) mask->apply(index, ds_row, ds_row, seen);
       const float row_lse = lse[(query + i) * h.heads], delta = scratch[delta_ + query + i];
@@ -122,12 +126,12 @@ class Backward {
 };
 
 Kernel attention_grad(const LocalNode& node) {
-  if (!AttentionHeads::fits(node)) return reference_kernel(node);
   const Backward backward(node);
   return {backward, backward.workspace()};
 }
 
 const KernelRegistration registration(Backend::cpu, "attention_grad", DType::f32, attention_grad);
+const KernelRegistration ring_registration(Backend::cpu, "ring_attention_grad", DType::f32, attention_grad);
 
 }  // namespace
 }  // namespace ctrain::cpu

@@ -1,9 +1,11 @@
-// The heads of one block of attention: where they stand in memory, which pairs of query and key they see, and how they
-// are cut into tiles that stay in a core's caches. The products of a tile are those of ops/cpu/tile.h.
+// The heads of one block of attention, or of one turn of a ring (parallel/tensor/ring_attention.h), where keys and
+// values come as the last operand [b, s, k|v, n, d]: where they stand in memory, which pairs of query and key they see,
+// and how they are cut into tiles that stay in a core's caches. The products of a tile are those of ops/cpu/tile.h.
 #pragma once
 
 #include <cmath>
 #include <optional>
+#include <vector>
 
 #include "ops/cpu/split.h"
 #include "ops/cpu/tile.h"
@@ -19,71 +21,99 @@ struct Blocks {
   std::int64_t count, length;
 };
 
+// Keys first ... first + length - 1 of a block, whose logical indices ascend by one from `logical`.
+struct KeyBlock {
+  std::int64_t first, length, logical;
+};
+
+inline std::vector<KeyBlock> key_blocks(const Segments& keys, std::int64_t most) {
+  std::vector<KeyBlock> result;
+  std::int64_t first = 0;
+  for (const Segments::Run& run : keys.runs) {
+    if (run.length == 0) continue;
+    const Blocks blocks(run.length, most);
+    for (std::int64_t at = 0; at < run.length; at += blocks.length)
+      result.push_back({first + at, std::min(blocks.length, run.length - at), run.start + at});
+    first += run.length;
+  }
+  return result;
+}
+
 struct AttentionHeads {
   explicit AttentionHeads(const LocalNode& node)
-      : batch(node.inputs[0].shape[0]),
+      : ring(node.op.starts_with("ring_")),
+        accumulate(node.accumulate),
+        batch(node.inputs[0].shape[0]),
         tokens(node.inputs[0].shape[1]),
+        key_tokens(ring ? node.inputs.back().shape[1] : tokens),
+        key_operand(ring ? node.inputs.size() - 1 : 0),
         heads(node.inputs[0].shape[3]),
         width(node.inputs[0].shape[4]),
         padded_width(round_up(width, lanes)),
         scale(static_cast<float>(1 / std::sqrt(static_cast<double>(node.extent({'d'}))))),
         rate(node.attributes.real("rate")),
         queries(tokens, 64),
-        keys(tokens, 128),
-        padded_keys(round_up(keys.length, lanes)),
+        keys(key_blocks(node.indices(ring ? Name{'s', 1} : Name{'s'}), 128)),
         causal_(node.attributes.integer("causal") != 0),
         extent_(node.extent({'s'})),
         all_heads_(node.extent({'n'})),
         b_(node.indices({'b'})),
+        s_(node.indices({'s'})),
         n_(node.indices({'n'})),
         seed_(node.seed),
-        key_(node.attributes.text("key")) {}
-
-  // Whether a block's tokens are all tokens in their order, as these kernels need.
-  static bool fits(const LocalNode& node) {
-    const Segments& s = node.indices({'s'});
-    return s.runs[0].start == 0 && s.runs[1].length == 0 && node.inputs[0].elements() > 0;
+        key_(node.attributes.text("key")) {
+    for (const KeyBlock& block : keys) longest = std::max(longest, block.length);
+    padded_keys = round_up(longest, lanes);
   }
 
-  [[nodiscard]] std::int64_t qkv_row() const { return 3 * heads * width; }
+  // Distance between rows of queries, keys (and values), outputs.
+  [[nodiscard]] std::int64_t query_row() const { return 3 * heads * width; }
+  [[nodiscard]] std::int64_t key_row() const { return (ring ? 2 : 3) * heads * width; }
   [[nodiscard]] std::int64_t output_row() const { return heads * width; }
-  // First row of part t (0: q, 1: k, 2: v) in [b, s, t, n, d], of an output in [b, s, n, d], of a statistic in [b, s,
-  // n].
-  [[nodiscard]] std::int64_t qkv(std::int64_t b, std::int64_t n, std::int64_t t) const {
-    return b * tokens * qkv_row() + (t * heads + n) * width;
+  // First row of a head's queries in [b, s, q|k|v, n, d], of its keys and its values where those stand, of an output in
+  // [b, s, n, d], of a statistic in [b, s, n].
+  [[nodiscard]] std::int64_t query(std::int64_t b, std::int64_t n) const {
+    return b * tokens * query_row() + n * width;
   }
+  [[nodiscard]] std::int64_t key(std::int64_t b, std::int64_t n) const {
+    return b * key_tokens * key_row() + ((ring ? 0 : heads) + n) * width;
+  }
+  [[nodiscard]] std::int64_t value(std::int64_t b, std::int64_t n) const { return key(b, n) + heads * width; }
   [[nodiscard]] std::int64_t output(std::int64_t b, std::int64_t n) const { return statistic(b, n) * width; }
   [[nodiscard]] std::int64_t statistic(std::int64_t b, std::int64_t n) const { return b * tokens * heads + n; }
 
-  // A query sees the first so many keys; never fewer than the query before it.
-  [[nodiscard]] std::int64_t visible(std::int64_t query) const {
-    return std::min(causal_ ? query + 1 : tokens, extent_);
-  }
-  // Of `length` keys from `first` on, how many a query sees.
-  [[nodiscard]] std::int64_t visible(std::int64_t query, std::int64_t first, std::int64_t length) const {
-    return std::clamp<std::int64_t>(visible(query) - first, 0, length);
+  // A query sees the first so many keys of a block; never fewer than the query before it.
+  [[nodiscard]] std::int64_t visible(std::int64_t query, const KeyBlock& block) const {
+    const std::int64_t end = causal_ ? std::min(s_.logical(query) + 1, extent_) : extent_;
+    return std::clamp<std::int64_t>(end - block.logical, 0, block.length);
   }
 
   [[nodiscard]] std::optional<VectorMask> mask(std::int64_t step) const {
     return rate == 0 ? std::nullopt : std::optional<VectorMask>(std::in_place, seed_, key_, step, rate);
   }
-  [[nodiscard]] std::int64_t mask_index(std::int64_t b, std::int64_t n, std::int64_t query, std::int64_t key) const {
-    return ((b_.logical(b) * all_heads_ + n_.logical(n)) * extent_ + query) * extent_ + key;
+  // Of the pair of a query and a block's first key.
+  [[nodiscard]] std::int64_t mask_index(std::int64_t b, std::int64_t n, std::int64_t query,
+                                        const KeyBlock& block) const {
+    return ((b_.logical(b) * all_heads_ + n_.logical(n)) * extent_ + s_.logical(query)) * extent_ + block.logical;
   }
 
   // Threads share out the heads. `cost` products of a head's scores are computed.
-  [[nodiscard]] Split split(std::int64_t cost) const { return Split(batch * heads, cost * tokens * tokens); }
+  [[nodiscard]] Split split(std::int64_t cost) const { return Split(batch * heads, cost * tokens * key_tokens); }
 
-  std::int64_t batch, tokens, heads, width, padded_width;
+  bool ring, accumulate;
+  std::int64_t batch, tokens, key_tokens;
+  std::size_t key_operand;  // which one holds keys and values
+  std::int64_t heads, width, padded_width;
   float scale;
   double rate;
-  Blocks queries, keys;
-  std::int64_t padded_keys;
+  Blocks queries;
+  std::vector<KeyBlock> keys;
+  std::int64_t longest = 0, padded_keys = 0;  // block of keys
 
  private:
   bool causal_;
   std::int64_t extent_, all_heads_;
-  Segments b_, n_;
+  Segments b_, s_, n_;
   std::uint64_t seed_;
   std::string key_;
 };

@@ -59,14 +59,11 @@ float class_target(const ClassRows& rows, const Invocation& call, std::int64_t r
   return target + rows.of_each * add_lanes(total);
 }
 
-// x, labels -> 1 where the first of the largest logits is the label's
-float correct(const ClassRows& rows, const Invocation& call, std::int64_t row) {
-  const float* x = call.in<float>(0) + row * rows.width;
-  const std::int32_t label = call.in<std::int32_t>(1)[row];
-  const std::int64_t column = label < 0 ? -1 : rows.column(label);
-  if (column < 0 || column >= rows.valid) return 0;
-  const float largest = rows.largest(x);
-  return x[column] == largest && std::find(x, x + column, largest) == x + column ? 1 : 0;
+// x, m -> minus the first class whose logit is the largest
+float class_place(const ClassRows& rows, const Invocation& call, std::int64_t row) {
+  const float *x = call.in<float>(0) + row * rows.width, *end = x + rows.valid;
+  const float* first = std::find(x, end, call.in<float>(1)[row]);
+  return first == end ? -INFINITY : -static_cast<float>(rows.held.logical(first - x));
 }
 
 template <float (*function)(const ClassRows&, const Invocation&, std::int64_t)>
@@ -113,7 +110,7 @@ Kernel cross_entropy_grad(const LocalNode& node) {
 const KernelRegistration max_kernel(Backend::cpu, "class_max", DType::f32, per_row<class_max>);
 const KernelRegistration sum_exp_kernel(Backend::cpu, "class_sum_exp", DType::f32, per_row<class_sum_exp>);
 const KernelRegistration target_kernel(Backend::cpu, "class_target", DType::f32, per_row<class_target>);
-const KernelRegistration correct_kernel(Backend::cpu, "correct", DType::f32, per_row<correct>);
+const KernelRegistration place_kernel(Backend::cpu, "class_place", DType::f32, per_row<class_place>);
 const KernelRegistration gradient_kernel(Backend::cpu, "cross_entropy_grad", DType::f32, cross_entropy_grad);
 
 }  // namespace

@@ -35,11 +35,13 @@ const OpRegistration attention("attention", {.name = "attention",
                                              .infer = infer,
                                              .gradient = gradient,
                                              .flops = [](const Node& node) { return 2 * pair_flops(node); },
-                                             .whole = "std"});
+                                             .whole = "std",
+                                             .ring = true});
 const OpRegistration attention_grad("attention_grad", {.name = "attention_grad",
                                                        .infer = infer_grad,
                                                        .flops = [](const Node& node) { return 5 * pair_flops(node); },
-                                                       .whole = "std"});
+                                                       .whole = "std",
+                                                       .ring = true});
 
 }  // namespace
 }  // namespace ctrain

@@ -9,7 +9,9 @@
 // Mean squared error over rows of H features:
 //   squared_error    Σ_h (x - y)² / H where valid, else 0
 //   squared_error_grad  2 (x - y) / (H count) where valid, else 0
-// label_count        number of valid rows              correct         1 where argmax_c x = label, else 0
+// label_count        number of valid rows
+// Accuracy, where c may be split as well (a maximum has no place in a sum, so the first place of the maximum is one):
+//   class_place     -(first c with x_c = m), -inf where there is none      correct     1 where -place = label, else 0
 #include "ops/op.h"
 
 namespace ctrain {
@@ -36,7 +38,8 @@ const OpRegistration squared_error("squared_error", {.name = "squared_error", .i
 const OpRegistration squared_error_grad("squared_error_grad",                                   // x, y, labels, count
                                         {.name = "squared_error_grad", .infer = like_first});
 const OpRegistration label_count("label_count", {.name = "label_count", .infer = infer_count});  // labels
-const OpRegistration correct("correct", {.name = "correct", .infer = rows, .whole = "cv"});      // x, labels
+const OpRegistration class_place("class_place", {.name = "class_place", .infer = rows, .reduction = Reduction::max});
+const OpRegistration correct("correct", {.name = "correct", .infer = like_first});  // place, labels
 
 }  // namespace
 }  // namespace ctrain

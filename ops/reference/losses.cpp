@@ -141,20 +141,31 @@ Kernel label_count(const LocalNode& node) {
   }};
 }
 
-// x, labels -> 1 where the first of the largest logits is the label's
+// x, m -> minus the first class whose logit is the largest
 template <typename T>
-Kernel correct(const LocalNode& node) {
+Kernel class_place(const LocalNode& node) {
   const Rows rows(node, node.inputs[0]);
   return {[=](const Invocation& call) {
-    const T* x = call.in<T>(0);
-    const auto* labels = call.in<std::int32_t>(1);
+    const T *x = call.in<T>(0), *largest = call.in<T>(1);
     for (std::int64_t row = 0; row < rows.count; ++row, x += rows.width) {
-      std::int64_t best = -1;
+      T place = -INFINITY;
       for (std::int64_t j = 0; j < rows.width; ++j)
-        if (rows.valid(j) && (best < 0 || x[j] > x[best])) best = j;
-      const bool hit = labels[row] >= 0 && best >= 0 && rows.logical[static_cast<std::size_t>(best)] == labels[row];
-      call.out<T>()[row] = hit ? 1 : 0;
+        if (rows.valid(j) && x[j] == largest[row])
+          place = std::max(place, -static_cast<T>(rows.logical[static_cast<std::size_t>(j)]));
+      call.out<T>()[row] = place;
     }
+  }};
+}
+
+// place, labels -> 1 where they are the same class
+template <typename T>
+Kernel correct(const LocalNode& node) {
+  const std::int64_t count = node.outputs[0].elements();
+  return {[=](const Invocation& call) {
+    const T* place = call.in<T>(0);
+    const auto* labels = call.in<std::int32_t>(1);
+    for (std::int64_t row = 0; row < count; ++row)
+      call.out<T>()[row] = labels[row] >= 0 && -place[row] == static_cast<T>(labels[row]) ? 1 : 0;
   }};
 }
 
@@ -166,6 +177,7 @@ const ReferenceKernel entropy_grad_kernel("cross_entropy_grad", cross_entropy_gr
 const ReferenceKernel squared_kernel("squared_error", squared_error<float>, squared_error<double>);
 const ReferenceKernel squared_grad_kernel("squared_error_grad", squared_error_grad<float>, squared_error_grad<double>);
 const ReferenceKernel count_kernel("label_count", label_count<float>, label_count<double>);
+const ReferenceKernel place_kernel("class_place", class_place<float>, class_place<double>);
 const ReferenceKernel correct_kernel("correct", correct<float>, correct<double>);
 
 }  // namespace

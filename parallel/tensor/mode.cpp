@@ -1,6 +1,10 @@
 #include "parallel/tensor/mode.h"
 
+#include <algorithm>
+
 #include "memory/error.h"
+#include "ops/op.h"
+#include "parallel/tensor/layout_wish.h"
 
 namespace ctrain {
 
@@ -10,11 +14,15 @@ const AxisTable& Mode::table(const Names& dims) const {
   return stream;
 }
 
-Dimensions Mode::dimensions(const std::map<Name, std::int64_t>& extents) const {
+Dimensions Mode::dimensions(const Graph& graph) const {
+  const bool causal = std::any_of(graph.nodes().begin(), graph.nodes().end(), [](const Node& node) {
+    return node.op->name == "attention" && node.attributes.integer("causal") != 0;
+  });
   Dimensions result;
-  for (const auto& [dim, extent] : extents) {
+  for (const auto& [dim, extent] : graph.extents()) {
     const auto it = multiples.find(dim.letter);
     result.set(dim, extent, it == multiples.end() ? 1 : it->second);
+    if (dim.letter == 's' && causal && mesh.size(ring) > 1) result.set_zigzag(dim, mesh.size(ring));
   }
   return result;
 }
@@ -29,11 +37,20 @@ Names features(const Names& dims) {
   return result;
 }
 
-Layout stored_layout(const Value& value, const Mode& mode, const Dimensions& dimensions) {
-  const Value& parameter = value.kind == Value::Kind::parameter ? value : *value.like;
-  Layout layout = mode.stored(parameter, mode, dimensions);
+static const Value& parameter_of(const Value& value) {
+  return value.kind == Value::Kind::parameter ? value : *value.like;
+}
+
+Layout rule_layout(const Value& value, const Mode& mode, const Dimensions& dimensions) {
+  Layout layout = mode.stored(parameter_of(value), mode, dimensions);
   for (Axes& split : layout.split) split = mode.mesh.without_trivial(split);
   return layout;
+}
+
+Layout stored_layout(const Value& value, const Mode& mode, const Dimensions& dimensions) {
+  const Value& parameter = parameter_of(value);
+  const LayoutWish* wish = find_wish(mode.wishes, parameter.name);
+  return wish == nullptr ? rule_layout(parameter, mode, dimensions) : wished_layout(*wish, parameter, mode, dimensions);
 }
 
 Axes lookup(const AxisTable& table, Name name) {
@@ -52,26 +69,28 @@ void fold_axis(Layout& layout, const Value& parameter, Axis axis, const Mode& mo
   for (std::size_t i = parameter.dims.size(); i-- > 0;)
     if (!candidates.contains(parameter.dims[i])) candidates.push_back(parameter.dims[i]);
   for (const Name name : candidates) {
-    Axes& split = layout.split[static_cast<std::size_t>(parameter.dims.index(name))];
+    Axes& split = layout.of(parameter.dims, name);
     if (dimensions.padded(name) % mode.mesh.size(split.with(axis)) != 0) continue;
     split = split.with(axis);
     return;
   }
+  if (features(parameter.dims).size() < 2) return;  // a vector that does not divide lies whole on the axis
   throw usage_error("{}: no dimension of {} divides by mesh axis {} of {} ranks ({} tensor parallelism)",
                     parameter.name, parameter.dims.text(), mode.mesh.name(axis), mode.mesh.size(axis), mode.name);
 }
 
-Mode make_mode(const std::string& name, int data, int size) {
+Mode make_mode(const std::string& name, int data, const TensorSize& tensor) {
   const auto& definition = Registry<ModeDefinition>::instance().get(name.empty() ? "none" : name);
   std::vector<MeshAxis> axes{{"data", data}};
-  for (MeshAxis& axis : definition.axes(size)) axes.push_back(std::move(axis));
+  for (MeshAxis& axis : definition.axes(tensor)) axes.push_back(std::move(axis));
   Mode mode;
   mode.name = name.empty() ? "none" : name;
   mode.mesh = Mesh(std::move(axes));
   definition.fill(mode);
-  for (AxisTable* table : {&mode.stream, &mode.inner, &mode.embedding})
+  for (AxisTable* table : {&mode.stream, &mode.inner, &mode.embedding, &mode.product})
     for (auto& [letter, split] : *table) split = mode.mesh.without_trivial(split);
-  if (size == 1) mode.summa = false;
+  mode.ring = mode.mesh.without_trivial(mode.ring);
+  if (tensor.size == 1) mode.summa = false;
   mode.multiples['b'] = mode.mesh.size(lookup(mode.stream, {'b'}));
   return mode;
 }

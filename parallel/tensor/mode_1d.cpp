@@ -15,7 +15,7 @@ Layout stored(const Value& parameter, const Mode& mode, const Dimensions&) {
     if (is_inner_feature(parameter.dims[i])) layout.split[i] = tensor;
   const Names feature = features(parameter.dims);
   const bool classifier = feature.size() == 1 && feature[0].letter == 'h' && parameter.dims.contains({'c'});
-  if (classifier) layout.split[static_cast<std::size_t>(parameter.dims.index(feature[0]))] = tensor;
+  if (classifier) layout.of(parameter.dims, feature[0]) = tensor;
   return layout;
 }
 
@@ -27,7 +27,10 @@ void fill(Mode& mode) {
   mode.stored = stored;
 }
 
-const ModeRegistration registration("1d", {[](int size) { return std::vector<MeshAxis>{{"tensor", size}}; }, fill});
+const ModeRegistration registration("1d", {[](const TensorSize& tensor) {
+                                             return std::vector<MeshAxis>{{"tensor", tensor.size}};
+                                           },
+                                           fill});
 
 }  // namespace
 }  // namespace ctrain

@@ -10,9 +10,10 @@
 namespace ctrain {
 namespace {
 
-std::vector<MeshAxis> axes(int size) {
-  const int q = static_cast<int>(std::lround(std::sqrt(size)));
-  if (q * q != size) throw usage_error("2d tensor parallelism needs a square number of ranks, not {}", size);
+std::vector<MeshAxis> axes(const TensorSize& tensor) {
+  const int q = static_cast<int>(std::lround(std::sqrt(tensor.size)));
+  if (q * q != tensor.size)
+    throw usage_error("2d tensor parallelism needs a square number of ranks, not {}", tensor.size);
   return {{"row", q}, {"col", q}};
 }
 
@@ -20,14 +21,11 @@ Layout stored(const Value& parameter, const Mode& mode, const Dimensions& dimens
   const Axis row = mode.mesh.axis("row"), col = mode.mesh.axis("col");
   const Names feature = features(parameter.dims);
   Layout layout;
-  const auto split = [&](Name name) -> Axes& {
-    return layout.split[static_cast<std::size_t>(parameter.dims.index(name))];
-  };
   if (feature.size() == 2) {
-    split(feature[0]) = {row};
-    split(feature[1]) = {col};
+    layout.of(parameter.dims, feature[0]) = {row};
+    layout.of(parameter.dims, feature[1]) = {col};
   } else if (feature.size() == 1) {
-    split(feature[0]) = {col};
+    layout.of(parameter.dims, feature[0]) = {col};
     fold_axis(layout, parameter, row, mode, dimensions);
   }
   return layout;

@@ -5,8 +5,8 @@
 namespace ctrain {
 namespace {
 
-std::vector<MeshAxis> axes(int size) {
-  if (size != 1) throw usage_error("a tensor size of {} needs a mode", size);
+std::vector<MeshAxis> axes(const TensorSize& tensor) {
+  if (tensor.size != 1) throw usage_error("a tensor size of {} needs a mode", tensor.size);
   return {};
 }
 

@@ -11,20 +11,23 @@ BatchAssembler::BatchAssembler(const Dataset& dataset, const TransformPipeline& 
   std::set<std::int64_t> rows;
   for (const Feed& feed : feeds_) {
     require(feed.start >= 0 && feed.length >= 0, "a feed of {} rows from row {}", feed.length, feed.start);
-    require((feed.field == FeedField::labels) == (feed.type == DType::i32), "labels are int32, other feeds are not");
+    const bool integers = feed.field == FeedField::labels || feed.field == FeedField::tokens;
+    require(integers == (feed.type == DType::i32), "tokens and labels are int32, other feeds are not");
     require(feed.field != FeedField::targets || !dataset.has_labels(), "the dataset has labels, not float targets");
     for (std::int64_t row = feed.start; row < feed.start + feed.length; ++row) rows.insert(row);
   }
   rows_.assign(rows.begin(), rows.end());
   if (dataset.facts().form == InputForm::values)
-    values_.resize(static_cast<std::size_t>(row_elements(FeedField::images)));
-  if (!dataset.has_labels()) target_.resize(static_cast<std::size_t>(row_elements(FeedField::targets)));
+    values_.resize(static_cast<std::size_t>(element_count(pipeline_.output_shape())));
+  if (!dataset.has_labels()) target_.resize(static_cast<std::size_t>(element_count(dataset_.facts().target_shape)));
+  if (dataset.facts().form == InputForm::tokens)
+    tokens_.resize(static_cast<std::size_t>(dataset.facts().input_shape.at(0)) + 1);
 }
 
 Batch BatchAssembler::make_batch() const {
   Batch batch;
   for (const Feed& feed : feeds_) {
-    const std::size_t bytes = static_cast<std::size_t>(feed.length * row_elements(feed.field)) * size_of(feed.type);
+    const std::size_t bytes = static_cast<std::size_t>(feed.length * row_elements(feed)) * size_of(feed.type);
     batch.buffers.emplace_back((bytes + sizeof(Batch::CacheLine) - 1) / sizeof(Batch::CacheLine));
   }
   return batch;
@@ -44,12 +47,14 @@ void BatchAssembler::fill(Batch& batch, std::int64_t epoch, std::int64_t step) {
   }
 }
 
-std::int64_t BatchAssembler::row_elements(FeedField field) const {
-  switch (field) {
+std::int64_t BatchAssembler::row_elements(const Feed& feed) const {
+  switch (feed.field) {
     case FeedField::images:
       return element_count(pipeline_.output_shape());
+    case FeedField::tokens:
+      return feed.tokens.length();
     case FeedField::labels:
-      return 1;
+      return std::max<std::int64_t>(feed.tokens.length(), 1);
     case FeedField::targets:
       return element_count(dataset_.facts().target_shape);
   }
@@ -70,15 +75,16 @@ void BatchAssembler::read(std::int64_t epoch, std::int64_t sample, std::int64_t 
       dataset_.read_values(sample, values_);
     }
   }
+  if (dataset_.facts().form == InputForm::tokens) dataset_.read_tokens(sample, tokens_);
   if (wants(FeedField::targets, row)) dataset_.read_target(sample, target_);
 }
 
 void BatchAssembler::write(Batch& batch, std::size_t feed, std::int64_t sample, std::int64_t row) const {
   const Feed& asked = feeds_[feed];
-  const std::int64_t elements = row_elements(asked.field), offset = (row - asked.start) * elements;
+  const std::int64_t elements = row_elements(asked), offset = (row - asked.start) * elements;
   switch (asked.type) {
     case DType::i32:
-      batch.data<std::int32_t>(feed)[offset] = sample < 0 ? -1 : dataset_.has_labels() ? dataset_.label(sample) : 0;
+      write_integers(asked, sample, batch.data<std::int32_t>(feed) + offset);
       break;
     case DType::f32:
       write_reals(asked, sample, std::span(batch.data<float>(feed) + offset, static_cast<std::size_t>(elements)));
@@ -86,6 +92,18 @@ void BatchAssembler::write(Batch& batch, std::size_t feed, std::int64_t sample, 
     case DType::f64:
       write_reals(asked, sample, std::span(batch.data<double>(feed) + offset, static_cast<std::size_t>(elements)));
       break;
+  }
+}
+
+void BatchAssembler::write_integers(const Feed& feed, std::int64_t sample, std::int32_t* to) const {
+  if (tokens_.empty()) {
+    *to = sample < 0 ? -1 : dataset_.has_labels() ? dataset_.label(sample) : 0;
+    return;
+  }
+  const std::int64_t shift = feed.field == FeedField::labels ? 1 : 0, extent = dataset_.facts().input_shape[0];
+  for (std::int64_t i = 0; i < feed.tokens.length(); ++i) {
+    const std::int64_t token = feed.tokens.logical(i);
+    to[i] = sample < 0 || token >= extent ? -1 : tokens_[static_cast<std::size_t>(token + shift)];
   }
 }
 

@@ -28,10 +28,11 @@ class BatchAssembler {
   void fill(Batch& batch, std::int64_t epoch, std::int64_t step);
 
  private:
-  [[nodiscard]] std::int64_t row_elements(FeedField field) const;
+  [[nodiscard]] std::int64_t row_elements(const Feed& feed) const;
   [[nodiscard]] bool wants(FeedField field, std::int64_t row) const;
   void read(std::int64_t epoch, std::int64_t sample, std::int64_t row);
   void write(Batch& batch, std::size_t feed, std::int64_t sample, std::int64_t row) const;
+  void write_integers(const Feed& feed, std::int64_t sample, std::int32_t* to) const;
   template <typename Real>
   void write_reals(const Feed& feed, std::int64_t sample, std::span<Real> to) const;
 
@@ -44,6 +45,7 @@ class BatchAssembler {
   // Of the sample being worked on.
   TransformPipeline::Workspace workspace_;
   std::vector<float> values_, target_;
+  std::vector<std::int32_t> tokens_;
 };
 
 }  // namespace ctrain

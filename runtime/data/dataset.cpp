@@ -11,6 +11,10 @@ void Dataset::read_image(std::int64_t, Image&) const { require(false, "this data
 
 void Dataset::read_values(std::int64_t, std::span<float>) const { require(false, "this dataset's inputs are images"); }
 
+void Dataset::read_tokens(std::int64_t, std::span<std::int32_t>) const {
+  require(false, "this dataset's inputs are not tokens");
+}
+
 std::int32_t Dataset::label(std::int64_t) const { throw running_error("internal error: this dataset has no labels"); }
 
 void Dataset::read_target(std::int64_t, std::span<float>) const {

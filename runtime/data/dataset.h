@@ -21,13 +21,14 @@ namespace ctrain {
 enum class InputForm {
   pixels,  // an 8-bit image, which a TransformPipeline turns into floats
   values,  // floats that are the model's input as they are
+  tokens,  // a sequence of token ids; the label of each is the token that comes next
 };
 
 struct DatasetFacts {
   std::int64_t size = 0;  // samples
   InputForm form = InputForm::pixels;
-  std::vector<std::int64_t> input_shape;  // [channels, height, width], or [features]
-  std::int64_t num_classes = 0;           // labels are 0 ... num_classes - 1; 0: the samples have float targets instead
+  std::vector<std::int64_t> input_shape;  // [channels, height, width], [features] or [tokens]
+  std::int64_t num_classes = 0;  // labels (and tokens) are 0 ... num_classes - 1; 0: the samples have float targets
   std::vector<std::int64_t> target_shape;  // of the float target; empty where there are classes
 };
 
@@ -43,10 +44,12 @@ class Dataset {
   [[nodiscard]] std::int64_t size() const { return facts_.size; }
   [[nodiscard]] bool has_labels() const { return facts_.num_classes > 0; }
 
-  // The parts of sample `index`, 0 <= index < size(). A dataset has one of the first two, as facts().form says, and one
-  // of the other two, as has_labels() says; the rest are internal errors.
+  // The parts of sample `index`, 0 <= index < size(). A dataset has one of the first three, as facts().form says, and,
+  // unless these are tokens, one of the other two, as has_labels() says; the rest are internal errors.
   virtual void read_image(std::int64_t index, Image& image) const;
   virtual void read_values(std::int64_t index, std::span<float> values) const;
+  // One id more than the input has: the label of the last token. -1 from where the sample ends.
+  virtual void read_tokens(std::int64_t index, std::span<std::int32_t> tokens) const;
   [[nodiscard]] virtual std::int32_t label(std::int64_t index) const;
   virtual void read_target(std::int64_t index, std::span<float> target) const;
 

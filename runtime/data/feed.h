@@ -7,12 +7,15 @@
 #include <vector>
 
 #include "ops/dtype.h"
+#include "ops/kernel.h"
 
 namespace ctrain {
 
 enum class FeedField {
   images,   // the model's input: [rows, channels, height, width], or [rows, features] of a dataset of flat vectors
-  labels,   // class labels, or 0 where the samples have float targets instead; -1 where there is no sample: [rows]
+  tokens,   // the model's input of a dataset of token sequences: [rows, tokens]
+  labels,   // class labels, or 0 where the samples have float targets instead; -1 where there is no sample: [rows], or
+            // [rows, tokens]: the token that comes next
   targets,  // float targets: [rows, target shape ...]
 };
 
@@ -21,7 +24,8 @@ enum class FeedField {
 struct Feed {
   FeedField field;
   std::int64_t start = 0, length = 0;
-  DType type = DType::f32;  // i32 for labels, f32 or f64 for images and targets
+  DType type = DType::f32;  // i32 for tokens and labels, f32 or f64 for images and targets
+  Segments tokens = {};     // which of a row's tokens, in this order, where it has tokens; padding is -1
 
   [[nodiscard]] bool holds(std::int64_t row) const { return row >= start && row < start + length; }
 };

@@ -19,9 +19,9 @@ TransformPipeline::TransformPipeline(const Dataset& dataset, const Setting& data
   }
   const std::vector<Setting> none;
   const std::vector<Setting>& list = given ? arguments.setting("transform_pipeline").list() : none;
-  if (dataset.facts().form == InputForm::values) {
+  if (dataset.facts().form != InputForm::pixels) {
     if (!list.empty())
-      throw arguments.error("transform_pipeline", "this dataset gives floats, which take no transforms");
+      throw arguments.error("transform_pipeline", "only images take transforms, and this dataset has none");
     return;
   }
 

@@ -16,7 +16,7 @@ namespace ctrain {
 
 // What a data set's samples look like.
 struct SampleShape {
-  std::vector<std::int64_t> extents;  // [channels, height, width] of images, or [features]
+  std::vector<std::int64_t> extents;  // [channels, height, width] of images, [features] or [tokens]
   [[nodiscard]] std::int64_t elements() const;
 };
 
@@ -34,8 +34,8 @@ struct ModelOptions {
 class Model {
  public:
   virtual ~Model() = default;
-  // Appends the forward pass; creates the input "images" [b, ...]. The graph's extent of b is set. Returns the logits
-  // or predictions [b, classes or features].
+  // Appends the forward pass; creates the input "images" [b, ...] or "tokens" [b, s]. The graph's extent of b is set.
+  // Returns the logits or predictions [b, classes or features] or [b, s, vocabulary].
   [[nodiscard]] virtual Value* build(Graph& graph, const ModelOptions& options) const = 0;
 };
 

@@ -5,6 +5,7 @@
 #include "../runtime/data/fixtures.h"
 #include "../support/program_on_rank.h"
 #include "../support/run_ranks.h"
+#include "causal_transformer.h"
 #include "ops/philox.h"
 #include "runtime/data/batch_assembler.h"
 #include "runtime/models/mlp.h"
@@ -67,12 +68,17 @@ std::mutex collecting;  // the ranks of one process write into one TrainingRun
 std::string MeshCase::text() const {
   std::string result = data > 1 ? "data " + std::to_string(data) : "";
   if (tensor > 1) result += (result.empty() ? "" : " x ") + mode + " " + std::to_string(tensor);
+  if (mode == "2.5d") result += " (depth " + std::to_string(depth) + ")";
   return result.empty() ? "one rank" : result;
 }
 
-const std::vector<MeshCase>& main_job_meshes() {
-  static const std::vector<MeshCase> meshes = {{"1d", 1, 2}, {"1d", 1, 4}, {"2d", 1, 4}, {"2d", 1, 9},
-                                               {"", 2, 1},   {"", 4, 1},   {"1d", 2, 2}, {"2d", 2, 4}};
+const std::vector<MeshCase>& all_meshes() {
+  static const std::vector<MeshCase> meshes = {
+      {"", 2, 1},         {"", 4, 1},         {"1d", 1, 2},       {"1d", 1, 3},       {"1d", 1, 4},
+      {"1d", 1, 8},       {"2d", 1, 4},       {"2d", 1, 9},       {"2d", 1, 16},      {"2.5d", 1, 4, 1},
+      {"2.5d", 1, 8, 2},  {"2.5d", 1, 12, 3}, {"2.5d", 1, 18, 2}, {"3d", 1, 8},       {"3d", 1, 27},
+      {"sequence", 1, 2}, {"sequence", 1, 3}, {"sequence", 1, 4}, {"sequence", 1, 8}, {"1d", 2, 2},
+      {"2d", 2, 4},       {"2.5d", 2, 4, 1},  {"2.5d", 2, 8, 2},  {"3d", 2, 8},       {"sequence", 2, 2}};
   return meshes;
 }
 
@@ -95,6 +101,7 @@ JobOptions vit_job(const MeshCase& mesh, DType real) {
   job.tensor_mode = mesh.mode;
   job.data = mesh.data;
   job.tensor = mesh.tensor;
+  job.depth = mesh.depth;
   job.global_batch = batch;
   job.real = real;
   job.seed = 7;
@@ -111,12 +118,23 @@ JobOptions mlp_job(const MeshCase& mesh, DType real) {
   return job;
 }
 
+JobOptions causal_job(const MeshCase& mesh, DType real) {
+  JobOptions job = vit_job(mesh, real);
+  job.model = make_causal_transformer({});
+  job.sample.extents = {sequence_length};
+  return job;
+}
+
 void RunCollector::train(const JobOptions& job, Communicator& world, int steps) {
   const Plan plan = make_plan(job, world.rank());
   Rank rank(plan, world);
   disturb_constants(rank);
-  const test::PatternDataset dataset(samples, {1, side, side});
-  const TransformPipeline pipeline = test::pipeline(dataset, augmentation().list(), job.seed);
+  const test::PatternDataset images(samples, {1, side, side});
+  const TokenDataset sequences(samples);
+  const bool tokens = job.sample.extents.size() == 1;
+  const Dataset& dataset = tokens ? static_cast<const Dataset&>(sequences) : images;
+  const TransformPipeline pipeline =
+      test::pipeline(dataset, tokens ? std::vector<Setting>() : augmentation().list(), job.seed);
   BatchAssembler assembler(dataset, pipeline, {job.global_batch, true, false, job.seed}, Rank::feeds(plan.training));
   Batch data = assembler.make_batch();
   for (int step = 0; step < steps; ++step) {

@@ -24,16 +24,17 @@ struct TrainingRun {
 
 struct MeshCase {
   std::string mode;
-  int data = 1, tensor = 1;
+  int data = 1, tensor = 1, depth = 1;
   [[nodiscard]] int ranks() const { return data * tensor; }
   [[nodiscard]] std::string text() const;
 };
 
-// The meshes of the main job's table, one rank apart.
-const std::vector<MeshCase>& main_job_meshes();
+// The meshes of the table, one rank apart; a handful of them for runs under mpirun.
+const std::vector<MeshCase>& all_meshes();
 
 JobOptions vit_job(const MeshCase& mesh, DType real);  // 144 wide, 24 heads, global batch 72
 JobOptions mlp_job(const MeshCase& mesh, DType real);
+JobOptions causal_job(const MeshCase& mesh, DType real);
 
 // What one rank does; collects into `run`, which the ranks of a process share.
 class RunCollector {

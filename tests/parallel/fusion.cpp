@@ -59,7 +59,7 @@ void fill(const test::ProgramOnRank& rank) {
 
 TEST_CASE("A fused program computes what the plain one does", "[fusion]") {
   const StepGraph step = vit_step();
-  for (const Mode& mode : {make_mode("", 1, 1), make_mode("1d", 1, 2), make_mode("2d", 1, 4)}) {
+  for (const Mode& mode : {make_mode("", 1, {1}), make_mode("1d", 1, {2}), make_mode("2d", 1, {4})}) {
     double worst = 0;
     std::mutex mutex;
     run_ranks(mode.mesh.size(), [&](Communicator& world) {
@@ -93,18 +93,18 @@ TEST_CASE("Steps are fused where what they look across is whole on the rank", "[
     return program;
   };
   constexpr std::int64_t norms = 2 * 2 + 1;
-  const Program serial = fused(make_mode("", 1, 1));
+  const Program serial = fused(make_mode("", 1, {1}));
   CHECK(count(serial, "layer_norm_fused") == norms);
   CHECK(count(serial, "layer_norm_grad_fused") == norms);
   CHECK(count(serial, "layer_norm") == 0);
   CHECK(count(serial, "layer_norm_sum") == 0);
   CHECK(count(serial, "linear") == 4 * 2 + 2);  // with patches and head
 
-  const Program columns = fused(make_mode("1d", 1, 2));
+  const Program columns = fused(make_mode("1d", 1, {2}));
   CHECK(count(columns, "layer_norm_fused") == norms);
   CHECK(count(columns, "linear") == 2 * 2 + 1);  // row-parallel products are summed before their bias is added
 
-  const Program grid = fused(make_mode("2d", 1, 4));
+  const Program grid = fused(make_mode("2d", 1, {4}));
   CHECK(count(grid, "layer_norm_fused") == 0);
   CHECK(count(grid, "layer_norm") == norms);
   CHECK(count(grid, "linear") == 1);  // patches: their weight is gathered
@@ -115,7 +115,7 @@ TEST_CASE("A product that is wanted itself is not fused away", "[fusion]") {
   PartitionOptions options;
   for (const Node& node : step.graph->nodes())
     if (node.op->name == "matmul" && options.fetch.empty()) options.fetch.push_back(node.outputs[0]);
-  Program program = partition(*step.graph, make_mode("", 1, 1), 0, options);
+  Program program = partition(*step.graph, make_mode("", 1, {1}), 0, options);
   fuse(program);
   CHECK(count(program, "linear") == 4 * 2 + 1);
 }

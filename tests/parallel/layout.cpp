@@ -157,7 +157,7 @@ Layout stored(const Graph& graph, const Value* parameter, const Mode& mode) {
 }
 
 TEST_CASE("Stored layouts of 1d: columns, rows, the small classifier", "[layout][mode]") {
-  const Mode mode = make_mode("1d", 2, 2);
+  const Mode mode = make_mode("1d", 2, {2});
   Graph graph;
   for (const auto& [letter, extent] : {std::pair('h', 8), {'f', 16}, {'n', 4}, {'d', 2}, {'t', 3}, {'c', 10}, {'s', 5}})
     graph.set_extent({letter}, extent);
@@ -174,7 +174,7 @@ TEST_CASE("Stored layouts of 1d: columns, rows, the small classifier", "[layout]
 }
 
 TEST_CASE("Stored layouts of 2d: weights over (row, col), vectors over (col, row)", "[layout][mode]") {
-  const Mode mode = make_mode("2d", 2, 4);
+  const Mode mode = make_mode("2d", 2, {4});
   Graph graph;
   for (const auto& [letter, extent] :
        {std::pair('h', 8), {'f', 16}, {'n', 2}, {'d', 4}, {'t', 3}, {'c', 10}, {'k', 12}})
@@ -191,13 +191,13 @@ TEST_CASE("Stored layouts of 2d: weights over (row, col), vectors over (col, row
 }
 
 TEST_CASE("Axes of one rank are in no layout", "[layout][mode]") {
-  const Mode mode = make_mode("2d", 3, 1);
+  const Mode mode = make_mode("2d", 3, {1});
   CHECK_FALSE(mode.summa);
   CHECK(layout_from(mode.table("bh"), "bh").text("bh", mode.mesh) == "b(data) h");
 }
 
 TEST_CASE("What does not divide is told with the parameter and the mode", "[layout][mode]") {
-  const Mode mode = make_mode("2d", 1, 4);
+  const Mode mode = make_mode("2d", 1, {4});
   Graph graph;
   graph.set_extent({'h'}, 6);
   const Value* vector = graph.parameter("norm.weight", "h", ParameterRole::vector, {});

@@ -26,32 +26,32 @@ std::vector<int> blocks(const Mesh& mesh, const Axes& axes) {
 }
 
 TEST_CASE("Data parallelism over four ranks is one line", "[mesh]") {
-  CHECK(lines(make_mode("", 4, 1).mesh, "data") == Lines{{0, 1, 2, 3}});
+  CHECK(lines(make_mode("", 4, {1}).mesh, "data") == Lines{{0, 1, 2, 3}});
 }
 
 TEST_CASE("1d: neighbours are the tensor group, also under data parallelism", "[mesh]") {
-  const Mesh alone = make_mode("1d", 1, 4).mesh;
+  const Mesh alone = make_mode("1d", 1, {4}).mesh;
   CHECK(lines(alone, "tensor") == Lines{{0, 1, 2, 3}});
   CHECK(lines(alone, "data") == Lines{{0}, {1}, {2}, {3}});
-  const Mesh twice = make_mode("1d", 2, 2).mesh;
+  const Mesh twice = make_mode("1d", 2, {2}).mesh;
   CHECK(lines(twice, "tensor") == Lines{{0, 1}, {2, 3}});
   CHECK(lines(twice, "data") == Lines{{0, 2}, {1, 3}});
 }
 
 TEST_CASE("2d over four ranks: 2D_ROW and 2D_COL", "[mesh]") {
-  const Mesh mesh = make_mode("2d", 1, 4).mesh;
+  const Mesh mesh = make_mode("2d", 1, {4}).mesh;
   CHECK(lines(mesh, "col") == Lines{{0, 1}, {2, 3}});
   CHECK(lines(mesh, "row") == Lines{{0, 2}, {1, 3}});
 }
 
 TEST_CASE("2d over nine ranks", "[mesh]") {
-  const Mesh mesh = make_mode("2d", 1, 9).mesh;
+  const Mesh mesh = make_mode("2d", 1, {9}).mesh;
   CHECK(lines(mesh, "col") == Lines{{0, 1, 2}, {3, 4, 5}, {6, 7, 8}});
   CHECK(lines(mesh, "row") == Lines{{0, 3, 6}, {1, 4, 7}, {2, 5, 8}});
 }
 
 TEST_CASE("Data 2 x 2d 4: the grids are contiguous, data pairs lie four apart", "[mesh]") {
-  const Mesh mesh = make_mode("2d", 2, 4).mesh;
+  const Mesh mesh = make_mode("2d", 2, {4}).mesh;
   CHECK(lines(mesh, "data") == Lines{{0, 4}, {1, 5}, {2, 6}, {3, 7}});
   CHECK(lines(mesh, "col") == Lines{{0, 1}, {2, 3}, {4, 5}, {6, 7}});
   CHECK(lines(mesh, "row") == Lines{{0, 2}, {1, 3}, {4, 6}, {5, 7}});
@@ -60,7 +60,7 @@ TEST_CASE("Data 2 x 2d 4: the grids are contiguous, data pairs lie four apart", 
 }
 
 TEST_CASE("The first axis of a split is the coarsest", "[mesh]") {
-  const Mesh mesh = make_mode("2d", 2, 4).mesh;
+  const Mesh mesh = make_mode("2d", 2, {4}).mesh;
   const Axis data = mesh.axis("data"), row = mesh.axis("row"), col = mesh.axis("col");
   const std::vector<int> documented{0, 2, 1, 3};  // vectors of 2d: the column first, then the row
   const std::vector<int> all = blocks(mesh, {col, row});
@@ -84,20 +84,20 @@ TEST_CASE("A line begins with coordinate 0 and goes through its rank", "[mesh]")
 }
 
 TEST_CASE("An axis that a mesh lacks is told with the mesh", "[mesh]") {
-  CHECK_THROWS_WITH(make_mode("1d", 1, 2).mesh.axis("col"),
+  CHECK_THROWS_WITH(make_mode("1d", 1, {2}).mesh.axis("col"),
                     Catch::Contains("data 1 x tensor 2") && Catch::Contains("col"));
 }
 
 TEST_CASE("2d takes square numbers of ranks only", "[mesh][mode]") {
-  for (const int size : {1, 4, 9, 16}) CHECK(make_mode("2d", 1, size).mesh.size() == size);
+  for (const int size : {1, 4, 9, 16}) CHECK(make_mode("2d", 1, {size}).mesh.size() == size);
   for (const int size : {2, 3, 5, 8, 15}) {
     INFO("size " << size);
-    CHECK_THROWS_WITH(make_mode("2d", 1, size), Catch::Contains("square") && Catch::Contains(std::to_string(size)));
+    CHECK_THROWS_WITH(make_mode("2d", 1, {size}), Catch::Contains("square") && Catch::Contains(std::to_string(size)));
   }
 }
 
 TEST_CASE("A tensor size without a mode is refused", "[mesh][mode]") {
-  CHECK_THROWS_WITH(make_mode("", 1, 4), Catch::Contains("needs a mode"));
+  CHECK_THROWS_WITH(make_mode("", 1, {4}), Catch::Contains("needs a mode"));
 }
 
 TEST_CASE("Axes keep their order and say when there are too many", "[mesh]") {

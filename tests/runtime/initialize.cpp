@@ -57,7 +57,7 @@ Moments moments(const Initializer& initializer) {
   graph.set_extent({'h'}, 200);
   graph.set_extent({'f'}, 500);
   graph.parameter("weight", "hf", ParameterRole::linear, initializer);
-  const Program program = partition(graph, make_mode("", 1, 1), 0, {});
+  const Program program = partition(graph, make_mode("", 1, {1}), 0, {});
   std::vector<double> x(200 * 500);
   initialize(program, program.blocks[0], 3, x.data());
   Moments m;

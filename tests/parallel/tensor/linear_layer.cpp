@@ -92,35 +92,35 @@ void check_layer(const Mode& mode, const Sizes& sizes, bool row_parallel, std::i
 
 TEST_CASE("1d column-parallel sends 2 (P-1)/P |X|", "[bytes][1d]") {
   for (const int p : {2, 4})
-    for (const Sizes& s : three_sizes) check_layer(make_mode("1d", 1, p), s, false, 2 * (p - 1) * s.batch * s.in / p);
+    for (const Sizes& s : three_sizes) check_layer(make_mode("1d", 1, {p}), s, false, 2 * (p - 1) * s.batch * s.in / p);
 }
 
 TEST_CASE("1d row-parallel sends 2 (P-1)/P |Y|", "[bytes][1d]") {
   for (const int p : {2, 4})
-    for (const Sizes& s : three_sizes) check_layer(make_mode("1d", 1, p), s, true, 2 * (p - 1) * s.batch * s.out / p);
+    for (const Sizes& s : three_sizes) check_layer(make_mode("1d", 1, {p}), s, true, 2 * (p - 1) * s.batch * s.out / p);
 }
 
 TEST_CASE("2d sends 3 (q-1)/q² (|X| + |W|)", "[bytes][2d]") {
   for (const int q : {2, 3})
     for (const Sizes& s : three_sizes)
       for (const bool row_parallel : {false, true})
-        check_layer(make_mode("2d", 1, q * q), s, row_parallel,
+        check_layer(make_mode("2d", 1, {q * q}), s, row_parallel,
                     3 * (q - 1) * (s.batch * s.in + s.in * s.out) / (q * q));
 }
 
 // Data parallelism adds the all-reduce of dW; under 2d each rank holds 1/q² of it, and 1/D of the batch.
 TEST_CASE("Data parallelism sends 2 (D-1)/D of the weight's gradient", "[bytes][data]") {
   for (const Sizes& s : three_sizes) {
-    check_layer(make_mode("", 4, 1), s, false, 2 * 3 * s.in * s.out / 4);
-    check_layer(make_mode("2d", 2, 4), s, false, 3 * (s.batch * s.in / 2 + s.in * s.out) / 4 + s.in * s.out / 4);
+    check_layer(make_mode("", 4, {1}), s, false, 2 * 3 * s.in * s.out / 4);
+    check_layer(make_mode("2d", 2, {4}), s, false, 3 * (s.batch * s.in / 2 + s.in * s.out) / 4 + s.in * s.out / 4);
   }
 }
 
 TEST_CASE("A batch that does not divide is padded, and its results are the same", "[2d]") {
   const Sizes sizes{22, 36, 72};  // 24 rows on a grid of 9 and on data 2 x 2d 4
   const std::int64_t padded = 24;
-  check_layer(make_mode("2d", 1, 9), sizes, false, 3 * 2 * (padded * sizes.in + sizes.in * sizes.out) / 9);
-  check_layer(make_mode("2d", 2, 4), sizes, false,
+  check_layer(make_mode("2d", 1, {9}), sizes, false, 3 * 2 * (padded * sizes.in + sizes.in * sizes.out) / 9);
+  check_layer(make_mode("2d", 2, {4}), sizes, false,
               3 * (padded * sizes.in / 2 + sizes.in * sizes.out) / 4 + sizes.in * sizes.out / 4);
 }
 

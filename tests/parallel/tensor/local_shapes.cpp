@@ -34,13 +34,13 @@ std::vector<Shape> mlp_shapes(const Mode& mode, int rank) {
 
 TEST_CASE("The documented MLP under 1d", "[shapes][1d]") {
   for (int rank = 0; rank < 2; ++rank)
-    CHECK(mlp_shapes(make_mode("1d", 1, 2), rank) ==
+    CHECK(mlp_shapes(make_mode("1d", 1, {2}), rank) ==
           std::vector<Shape>{{256, 512}, {512, 256}, {16, 256}, {16, 512}, {16, 256}});
 }
 
 TEST_CASE("The documented MLP under 2d", "[shapes][2d]") {
   for (int rank = 0; rank < 4; ++rank)
-    CHECK(mlp_shapes(make_mode("2d", 1, 4), rank) ==
+    CHECK(mlp_shapes(make_mode("2d", 1, {4}), rank) ==
           std::vector<Shape>{{128, 512}, {512, 128}, {8, 128}, {8, 512}, {8, 128}});
 }
 
@@ -50,7 +50,7 @@ TEST_CASE("The model `mlp` has the documented shapes too", "[shapes]") {
   const StepGraph step =
       build_step(*model, options, 16, DType::f32, {.kind = LossOptions::Kind::mean_squared_error}, {});
   const auto shapes = [&](const std::string& mode, int size) {
-    const Program program = partition(*step.graph, make_mode(mode, 1, size), 0, {.fetch = step.metrics()});
+    const Program program = partition(*step.graph, make_mode(mode, 1, {size}), 0, {.fetch = step.metrics()});
     std::vector<Shape> result;
     for (const char* name : {"dense_1.weight", "dense_1.bias", "dense_2.weight", "dense_2.bias"})
       result.push_back(parameter(program, name).operand.shape);
@@ -75,7 +75,7 @@ TEST_CASE("The worked ViT example under 2d", "[shapes][2d]") {
   Value* logits = vit->build(graph, {true, {{3, 32, 32}}, {}});
   PartitionOptions options;
   for (const Node& node : graph.nodes()) options.fetch.push_back(node.outputs[0]);
-  const Program program = partition(graph, make_mode("2d", 1, 4), 2, options);
+  const Program program = partition(graph, make_mode("2d", 1, {4}), 2, options);
 
   const auto stored = [&](const std::string& name) { return parameter(program, name).operand; };
   CHECK(stored("patch_embed.proj.weight").shape == Shape{48, 16});  // [k, h]; gathered over row: [48, 32]
