@@ -1,6 +1,8 @@
 #include "runtime/job.h"
 
 #include "memory/error.h"
+#include "parallel/tensor/layout_wish.h"
+#include "runtime/config/nearest.h"
 
 namespace ctrain {
 namespace {
@@ -77,6 +79,42 @@ LossOptions loss_options(const Setting& loss) {
   return options;
 }
 
+// The configuration's wanted layouts; each must fit a parameter and divide it.
+std::vector<LayoutWish> layout_wishes(const Setting& root, const JobOptions& options) {
+  std::vector<LayoutWish> wishes;
+  if (root["layout"].members().empty()) return wishes;
+  const StepGraph step = build_step(*options.model, {true, options.sample, options.target}, options.global_batch,
+                                    options.real, options.loss, options.optimizer);
+  const Mode mode = mode_of(options);
+  const Dimensions dimensions = mode.dimensions(*step.graph);
+  Problems problems;
+  for (const auto& [pattern, entry] : root["layout"].members()) {
+    const Setting& split = entry["split"];
+    const LayoutWish wish{pattern,
+                          split.is_null() ? std::nullopt : std::optional<int>(static_cast<int>(split.integer()))};
+    bool fits = false;
+    for (const Value* parameter : step.graph->parameters()) {
+      if (!fits_pattern(parameter->name, pattern)) continue;
+      fits = true;
+      try {
+        (void)wished_layout(wish, *parameter, mode, dimensions);
+      } catch (const Error& error) {
+        problems.refuse(split, "layout." + pattern + ".split", error.what());
+        break;
+      }
+    }
+    if (!fits) {
+      std::vector<std::string> names;
+      for (const Value* parameter : step.graph->parameters()) names.push_back(parameter->name);
+      problems.add(entry.key_location(), "layout", pattern, "a pattern that fits a parameter's name",
+                   nearest(pattern, names));
+    }
+    wishes.push_back(wish);
+  }
+  problems.throw_if_any();
+  return wishes;
+}
+
 void make_schedule(Job& job, const Setting& root) {
   if (!root.has("lr_scheduler")) return;
   const Setting& scheduler = root["lr_scheduler"];
@@ -117,10 +155,12 @@ std::unique_ptr<Job> open_job(Configuration configuration) {
   options.tensor_mode = config.tensor_mode;
   options.data = config.data;
   options.tensor = config.tensor;
+  options.depth = config.depth;
   options.global_batch = config.global_batch;
   options.real = root["dtype"].text() == "fp64" ? DType::f64 : DType::f32;
   options.seed = seed;
   options.evaluation = job->test != nullptr;
+  options.layout = layout_wishes(root, options);
 
   job->base_lr = root["optimizer"]["lr"].real();
   job->epochs = root["NUM_EPOCHS"].integer();

@@ -56,8 +56,7 @@ Layout wished_layout(const LayoutWish& wish, const Value& parameter, const Mode&
   const int rank = static_cast<int>(parameter.form.shape.size());
   const int index = *wish.dimension < 0 ? *wish.dimension + rank : *wish.dimension;
   if (index < 0 || index >= rank)
-    throw usage_error("layout '{}': split {}: {} has {} dimensions", wish.pattern, *wish.dimension, parameter.name,
-                      rank);
+    throw usage_error("{} has {} dimensions, none of them is number {}", parameter.name, rank, *wish.dimension);
   Axes tensor;
   for (Axis axis = 0; axis < static_cast<Axis>(mode.mesh.axes().size()); ++axis)
     if (mode.mesh.size(axis) > 1 && mode.mesh.name(axis) != "data") tensor.push_back(axis);
@@ -66,9 +65,8 @@ Layout wished_layout(const LayoutWish& wish, const Value& parameter, const Mode&
     layout.of(parameter.dims, name) = tensor;
     return layout;
   }
-  throw usage_error("layout '{}': split {}: dimension {} of {}, {}, does not divide into {} equal parts", wish.pattern,
-                    *wish.dimension, index, parameter.name, parameter.form.shape[static_cast<std::size_t>(index)],
-                    mode.mesh.size(tensor));
+  throw usage_error("dimension {} of {}, {}, does not divide into {} equal parts", index, parameter.name,
+                    parameter.form.shape[static_cast<std::size_t>(index)], mode.mesh.size(tensor));
 }
 
 }  // namespace ctrain

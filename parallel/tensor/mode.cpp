@@ -79,9 +79,18 @@ void fold_axis(Layout& layout, const Value& parameter, Axis axis, const Mode& mo
                     parameter.name, parameter.dims.text(), mode.mesh.name(axis), mode.mesh.size(axis), mode.name);
 }
 
+bool takes(const ModeDefinition& definition, const TensorSize& tensor) {
+  int product = 1;
+  for (const MeshAxis& axis : definition.axes(tensor)) product *= axis.size;
+  return product == tensor.size;
+}
+
 Mode make_mode(const std::string& name, int data, const TensorSize& tensor) {
   const auto& definition = Registry<ModeDefinition>::instance().get(name.empty() ? "none" : name);
   std::vector<MeshAxis> axes{{"data", data}};
+  if (!takes(definition, tensor))
+    throw usage_error("tensor parallelism {} over {} ranks{}: it takes {}", name.empty() ? "none" : name, tensor.size,
+                      tensor.depth > 1 ? fmt::format(" with depth {}", tensor.depth) : "", definition.rule);
   for (MeshAxis& axis : definition.axes(tensor)) axes.push_back(std::move(axis));
   Mode mode;
   mode.name = name.empty() ? "none" : name;

@@ -41,6 +41,8 @@ struct Mode {
 
   // What every extent of a dimension is rounded up to; 1 where it is not listed.
   std::map<char, std::int64_t> multiples;
+  // What widths (of h and f) must divide by, so that every parameter can be stored as the mode says.
+  std::int64_t widths = 1;
 
   // Wanted layouts of parameters: the first pattern that fits a name comes before the mode's own rule.
   std::vector<LayoutWish> wishes;
@@ -74,11 +76,14 @@ struct TensorSize {
 };
 
 struct ModeDefinition {
-  // The mode's mesh axes, slowest first; throws a usage error that names the mode's rule.
+  std::string rule;  // which sizes it takes, for messages: "a square"
+  // The mode's mesh axes, slowest first; empty where it does not take this size.
   std::function<std::vector<MeshAxis>(const TensorSize& tensor)> axes;
   std::function<void(Mode& mode)> fill;  // the tables, once the mesh stands
 };
 using ModeRegistration = Registration<ModeDefinition>;
+
+[[nodiscard]] bool takes(const ModeDefinition& definition, const TensorSize& tensor);
 
 // The mode `name` ("" or "none": no tensor parallelism) over `tensor.size` ranks, times `data` replicas.
 [[nodiscard]] Mode make_mode(const std::string& name, int data, const TensorSize& tensor);

@@ -24,10 +24,12 @@ void fill(Mode& mode) {
   mode.stream = mode.inner = {{'b', data}, {'n', tensor}, {'f', tensor}, {'v', tensor}};
   mode.embedding = {{'b', data}, {'v', tensor}};
   mode.multiples['v'] = mode.mesh.size(tensor);
+  mode.widths = mode.mesh.size(tensor);
   mode.stored = stored;
 }
 
-const ModeRegistration registration("1d", {[](const TensorSize& tensor) {
+const ModeRegistration registration("1d", {"any number",
+                                           [](const TensorSize& tensor) {
                                              return std::vector<MeshAxis>{{"tensor", tensor.size}};
                                            },
                                            fill});

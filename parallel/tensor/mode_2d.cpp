@@ -4,7 +4,6 @@
 // lie over (col, row): H/q² elements a rank, gathered over `row` where they are used.
 #include <cmath>
 
-#include "memory/error.h"
 #include "parallel/tensor/mode.h"
 
 namespace ctrain {
@@ -12,8 +11,6 @@ namespace {
 
 std::vector<MeshAxis> axes(const TensorSize& tensor) {
   const int q = static_cast<int>(std::lround(std::sqrt(tensor.size)));
-  if (q * q != tensor.size)
-    throw usage_error("2d tensor parallelism needs a square number of ranks, not {}", tensor.size);
   return {{"row", q}, {"col", q}};
 }
 
@@ -37,10 +34,11 @@ void fill(Mode& mode) {
   mode.embedding = {{'b', {data}}, {'v', {row}}, {'h', {col}}};
   mode.summa = true;
   mode.multiples['v'] = mode.mesh.size(row);
+  mode.widths = mode.mesh.size({row, col});
   mode.stored = stored;
 }
 
-const ModeRegistration registration("2d", {axes, fill});
+const ModeRegistration registration("2d", {"a square number", axes, fill});
 
 }  // namespace
 }  // namespace ctrain

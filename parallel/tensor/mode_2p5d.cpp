@@ -5,7 +5,6 @@
 // elements a rank as documented; the others lie over (col, row) as in 2d.
 #include <cmath>
 
-#include "memory/error.h"
 #include "parallel/tensor/mode.h"
 
 namespace ctrain {
@@ -13,9 +12,6 @@ namespace {
 
 std::vector<MeshAxis> axes(const TensorSize& tensor) {
   const int layer = tensor.size / tensor.depth, q = static_cast<int>(std::lround(std::sqrt(layer)));
-  if (q * q * tensor.depth != tensor.size)
-    throw usage_error("2.5d tensor parallelism needs depth times a square number of ranks, not {} with depth {}",
-                      tensor.size, tensor.depth);
   return {{"depth", tensor.depth}, {"row", q}, {"col", q}};
 }
 
@@ -40,10 +36,11 @@ void fill(Mode& mode) {
   mode.embedding = {{'b', {data, depth}}, {'v', {row}}, {'h', {col}}};
   mode.summa = true;
   mode.multiples['v'] = mode.mesh.size(row);
+  mode.widths = mode.mesh.size({row, col});
   mode.stored = stored;
 }
 
-const ModeRegistration registration("2.5d", {axes, fill});
+const ModeRegistration registration("2.5d", {"depth times a square number", axes, fill});
 
 }  // namespace
 }  // namespace ctrain

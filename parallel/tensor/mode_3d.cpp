@@ -9,7 +9,6 @@
 // the whole algorithm; what Colossal-AI's documents call swapping input and output groups is `stream` and `inner`.
 #include <cmath>
 
-#include "memory/error.h"
 #include "parallel/tensor/mode.h"
 
 namespace ctrain {
@@ -17,8 +16,6 @@ namespace {
 
 std::vector<MeshAxis> axes(const TensorSize& tensor) {
   const int q = static_cast<int>(std::lround(std::cbrt(tensor.size)));
-  if (q * q * q != tensor.size)
-    throw usage_error("3d tensor parallelism needs a cubic number of ranks, not {}", tensor.size);
   return {{"output", q}, {"input", q}, {"weight", q}};
 }
 
@@ -38,10 +35,11 @@ void fill(Mode& mode) {
   mode.product = {{'b', {data, weight}}, {'h', {output}}, {'n', {input}}, {'f', {input}}, {'v', {input}}};
   mode.embedding = mode.product;
   mode.multiples['v'] = mode.mesh.size({input, weight});
+  mode.widths = mode.mesh.size({input, weight});
   mode.stored = stored;
 }
 
-const ModeRegistration registration("3d", {axes, fill});
+const ModeRegistration registration("3d", {"a cubic number", axes, fill});
 
 }  // namespace
 }  // namespace ctrain

@@ -21,7 +21,8 @@ void fill(Mode& mode) {
   mode.stored = stored;
 }
 
-const ModeRegistration registration("sequence", {[](const TensorSize& tensor) {
+const ModeRegistration registration("sequence", {"any number",
+                                                 [](const TensorSize& tensor) {
                                                    return std::vector<MeshAxis>{{"sequence", tensor.size}};
                                                  },
                                                  fill});

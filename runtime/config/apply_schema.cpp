@@ -55,7 +55,7 @@ class Checker {
         return check_list(type, value, path);
       case Form::mapping:
         if (value.kind() != Kind::mapping) return wrong(type, value, path);
-        return check_members(type.fields, value, path);
+        return type.item.empty() ? check_members(type.fields, value, path) : check_entries(type.item[0], value, path);
       case Form::component:
         return check_component(type, value, path);
     }
@@ -209,6 +209,14 @@ class Checker {
     }
     // Lists of components stay useful for later checks without the wrong ones; lists of numbers do not.
     if (!complete && type.item.front().form != Form::component) return std::nullopt;
+    return result;
+  }
+
+  Setting check_entries(const Type& item, const Setting& value, const std::string& path) {
+    Setting result = Setting::of(std::vector<Setting::Member>{});
+    result.place(value.location(), value.key_location());
+    for (const auto& [key, entry] : value.members())
+      if (auto checked = check(item, entry, join(path, key))) result.members().emplace_back(key, std::move(*checked));
     return result;
   }
 

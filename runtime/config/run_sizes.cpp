@@ -1,41 +1,63 @@
 #include "runtime/config/run_sizes.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
-#include <cmath>
 #include <limits>
+
+#include "parallel/tensor/mode.h"
 
 namespace ctrain {
 namespace {
 
-int integer_root(std::int64_t value) {
-  int root = static_cast<int>(std::sqrt(static_cast<double>(value)));
-  while (std::int64_t{root} * root > value) --root;
-  while (std::int64_t{root + 1} * (root + 1) <= value) ++root;
-  return root;
+// The sizes next to one that the mode does not take: "4 and 9".
+std::string nearest_sizes(const ModeDefinition& mode, TensorSize tensor) {
+  const auto next = [&](int step) {
+    for (TensorSize at = tensor; at.size > 1 && at.size < 1 << 24; at.size += step)
+      if (takes(mode, at)) return at.size;
+    return 1;
+  };
+  const int below = next(-1), above = next(1);
+  return below > 1 ? fmt::format("{} and {}", below, above) : fmt::format("{}", above);
 }
 
-// Tensor size and mode; false where they are wrong.
+// Tensor size, depth and mode; false where they are wrong.
 bool resolve_tensor(const Setting& root, RunSizes& sizes, Problems& problems) {
   const Setting* tensor = root.find_path("parallel.tensor");
   const Setting* size = tensor == nullptr ? nullptr : tensor->find("size");
   const Setting* mode = tensor == nullptr ? nullptr : tensor->find("mode");
-  if (size == nullptr || mode == nullptr) return false;  // reported before
+  const Setting* depth = tensor == nullptr ? nullptr : tensor->find("depth");
+  if (size == nullptr || mode == nullptr || depth == nullptr) return false;  // reported before
   sizes.tensor = static_cast<int>(size->integer());
   if (sizes.tensor == 1) return true;
   if (mode->is_null()) {
     problems.add(*size, "parallel.tensor",
-                 fmt::format("{{size: {}, mode: ...}}: must give mode, one of 1d, 2d", sizes.tensor));
+                 fmt::format("{{size: {}, mode: ...}}: must give mode, one of {}", sizes.tensor,
+                             fmt::join(tensor_modes(), ", ")));
     return false;
   }
   sizes.tensor_mode = mode->text();
-  if (sizes.tensor_mode != "2d") return true;
-  sizes.side = integer_root(sizes.tensor);
-  const std::int64_t below = std::int64_t{sizes.side} * sizes.side,
-                     above = std::int64_t{sizes.side + 1} * (sizes.side + 1);
-  if (below == sizes.tensor) return true;
-  problems.add(*size, "parallel.tensor.size", fmt::format("a square under mode 2d; nearest {} and {}", below, above));
-  return false;
+  if (!depth->is_null()) sizes.depth = static_cast<int>(depth->integer());
+  if (sizes.depth > 1 && sizes.tensor_mode != "2.5d") {
+    problems.add(*depth, "parallel.tensor.depth",
+                 fmt::format("1 under mode {}: depth belongs to 2.5d", sizes.tensor_mode));
+    return false;
+  }
+  const auto& definition = Registry<ModeDefinition>::instance().get(sizes.tensor_mode);
+  const TensorSize wanted{sizes.tensor, sizes.depth};
+  if (!takes(definition, wanted)) {
+    const std::string with_depth = sizes.tensor_mode == "2.5d" ? fmt::format(" and depth {}", sizes.depth) : "";
+    problems.add(*size, "parallel.tensor.size",
+                 fmt::format("{} under mode {}{}; nearest {}", definition.rule, sizes.tensor_mode, with_depth,
+                             nearest_sizes(definition, wanted)));
+    return false;
+  }
+  const Mode made = make_mode(sizes.tensor_mode, 1, wanted);
+  sizes.batch_ways = made.multiples.at('b');
+  sizes.head_ways = made.mesh.size(lookup(made.inner, {'n'}));
+  sizes.input_ways = made.mesh.size(lookup(made.stream, {'h'}));
+  sizes.width_ways = made.widths;
+  return true;
 }
 
 bool resolve_data(const Setting& root, std::optional<std::int64_t> world_size, RunSizes& sizes, Problems& problems) {
@@ -82,12 +104,12 @@ bool resolve_batch(const Setting& root, RunSizes& sizes, Problems& problems) {
   const bool whole = !global->is_null();
   const Setting& given = whole ? *global : from_loader ? *loader : *local;
   const std::string key = whole ? "GLOBAL_BATCH_SIZE" : from_loader ? "train_data.dataloader.batch_size" : "BATCH_SIZE";
-  const std::int64_t divisor = std::int64_t{whole ? sizes.data : 1} * sizes.side, size = given.integer();
+  const std::int64_t divisor = (whole ? sizes.data : 1) * sizes.batch_ways, size = given.integer();
   if (size % divisor != 0) {
-    const std::string splits =
-        fmt::format("mode 2d over {} ranks splits the batch of a data-parallel rank {} ways", sizes.tensor, sizes.side);
+    const std::string splits = fmt::format("mode {} over {} ranks splits the batch of a data-parallel rank {} ways",
+                                           sizes.tensor_mode, sizes.tensor, sizes.batch_ways);
     const std::string replicas = fmt::format("{} data-parallel ranks", sizes.data);
-    const std::string why = !whole ? splits : sizes.side == 1 ? replicas : replicas + "; " + splits;
+    const std::string why = !whole ? splits : sizes.batch_ways == 1 ? replicas : replicas + "; " + splits;
     problems.add(given, key,
                  fmt::format("a multiple of {} ({}); nearest {}", divisor, why, nearest_multiples(size, divisor)));
     return false;
@@ -98,6 +120,12 @@ bool resolve_batch(const Setting& root, RunSizes& sizes, Problems& problems) {
 }
 
 }  // namespace
+
+std::vector<std::string> tensor_modes() {
+  std::vector<std::string> names = Registry<ModeDefinition>::instance().names();
+  std::erase(names, "none");
+  return names;
+}
 
 std::string nearest_multiples(std::int64_t value, std::int64_t divisor) {
   const std::int64_t below = value / divisor * divisor;

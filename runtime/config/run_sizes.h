@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "runtime/config/setting.h"
 
@@ -12,8 +13,10 @@ namespace ctrain {
 struct RunSizes {
   int data = 1;             // data-parallel ranks
   int tensor = 1;           // ranks of one replica's tensors
-  std::string tensor_mode;  // "1d", "2d"; "" where tensor is 1
-  int side = 1;             // 2d: q, with tensor = q * q; else 1
+  std::string tensor_mode;  // "1d", "2d", "2.5d", "3d", "sequence" or a mode of one's own; "" where tensor is 1
+  int depth = 1;            // of 2.5d
+  // Into how many parts the mode cuts the batch of a data-parallel rank, heads, widths, and an input's width.
+  std::int64_t batch_ways = 1, head_ways = 1, width_ways = 1, input_ways = 1;
   std::int64_t global_batch = 0;
   std::int64_t batch_per_data_rank = 0;
 };
@@ -23,6 +26,9 @@ struct RunSizes {
 // checked, and the result is empty.
 std::optional<RunSizes> resolve_run_sizes(const Setting& root, std::optional<std::int64_t> world_size,
                                           Problems& problems);
+
+// The registered modes of tensor parallelism.
+std::vector<std::string> tensor_modes();
 
 // "128 and 132": the multiples of `divisor` next to a value that is none; for messages.
 std::string nearest_multiples(std::int64_t value, std::int64_t divisor);

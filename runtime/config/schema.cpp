@@ -62,6 +62,12 @@ Type mapping(std::vector<Field> fields, std::string shorthand) {
   type.shorthand = std::move(shorthand);
   return type;
 }
+
+Type map_of(Type item) {
+  Type type = of_form(Type::Form::mapping);
+  type.item = {std::move(item)};
+  return type;
+}
 Type component(std::string family) {
   Type type = of_form(Type::Form::component);
   type.family = std::move(family);

@@ -29,12 +29,13 @@ struct Type {
   std::vector<std::string> choices = {};        // text: empty for any
   std::vector<std::string> later_choices = {};  // text: known, not built yet
 
-  std::vector<Type> item = {};  // list: the type of its items (one)
+  std::vector<Type> item = {};  // list, mapping: the type of its items (one)
   std::size_t fewest_items = 0, most_items = std::numeric_limits<std::size_t>::max();
   bool single = false;  // list: a lone value v stands for [v]
 
   std::vector<Field> fields;   // mapping
   std::string shorthand = {};  // mapping: a lone value v stands for {shorthand: v}
+  // A mapping with `item` has whatever keys the user likes, each with a value of that type.
 
   std::string family = {};  // component: which table its `type` is looked up in; a bare text stands for {type: text}
 };
@@ -72,6 +73,7 @@ Type choice(std::vector<std::string> choices, std::vector<std::string> later = {
 Type list_of(Type item, std::size_t fewest = 0, std::size_t most = std::numeric_limits<std::size_t>::max());
 Type one_or_list_of(Type item, std::size_t fewest, std::size_t most);
 Type mapping(std::vector<Field> fields, std::string shorthand = "");
+Type map_of(Type item);
 Type component(std::string family);
 Type nullable(Type type);
 Field later(std::string name, Type type, std::vector<std::string> synonyms = {}, std::vector<std::string> neutral = {});

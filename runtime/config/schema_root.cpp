@@ -1,4 +1,5 @@
 // The table's top level: the run, its parallel sizes, and where the components stand.
+#include "runtime/config/run_sizes.h"
 #include "runtime/config/schema.h"
 
 namespace ctrain {
@@ -9,11 +10,13 @@ Type parallel_type() {
                       "data-parallel ranks; null: inferred from the number of ranks"};
   const Field stages = {"size", integer(1), "1", "pipeline stages", {}, {"1"}};
   const Field pipeline = {"pipeline", mapping({stages}, "size"), "{}", "a size, or `{size: ...}`"};
-  const Field size = {"size", integer(1), "1", "ranks that share one replica's tensors; a square with `2d`"};
-  const Field mode = {"mode", nullable(choice({"1d", "2d"}, {"2.5d", "3d", "sequence"})), "null",
+  const Field size = {
+      "size", integer(1), "1",
+      "ranks that share one replica's tensors: a square with `2d`, depth times a square with `2.5d`, a cube with `3d`"};
+  const Field mode = {"mode", nullable(choice(tensor_modes())), "null",
                       "how tensors are split; required when size is over 1"};
-  const Field tensor = {"tensor", mapping({size, mode, later("depth", integer(1), {}, {"1"})}, "size"), "{}",
-                        "tensor parallelism"};
+  const Field depth = {"depth", nullable(integer(1)), "null", "layers of `2.5d`, each a square of ranks"};
+  const Field tensor = {"tensor", mapping({size, mode, depth}, "size"), "{}", "tensor parallelism"};
   const Field moe = later("moe", mapping({{"size", integer(1), "1", ""}}, "size"), {}, {"1", "{size: 1}"});
   return mapping({data, pipeline, tensor, moe});
 }
@@ -71,7 +74,6 @@ std::vector<Field> later_fields() {
       later("max_ep_size", count, {}, {"1"}),
       later("max_time", text()),
       later("libraries", list_of(text()), {}, {"[]"}),
-      later("layout", any_mapping, {}, {"{}"}),
       later("cuda_graph", flag, {}, {"false"}),
       later("cudnn_benchmark", flag, {}, {"false"}),
       later("cudnn_deterministic", flag, {}, {"false"}),
@@ -104,6 +106,13 @@ std::vector<Field> make_root_fields() {
       {"hooks", list_of(component("hook")), "[]", "what happens around steps and epochs"},
       {"test_interval", integer(1), "1", "evaluate on test_data after every so many epochs"},
       {"display_progress", boolean(), "true", "a progress bar on a terminal"},
+      {"layout",
+       map_of(mapping(
+           {{"split", nullable(integer(-8, 7)), required,
+             "dimension of the public shape that all tensor ranks share (negative: from the end); null: whole"}})),
+       "{}",
+       "wanted layouts of parameters by name pattern (`*` is any text), instead of the mode's; the first that fits "
+       "counts"},
       {"checkpoints", checkpoints_type(), absent, "saving by steps (SaveCheckpointHook saves by epochs)"},
   };
   for (Field& field : later_fields()) fields.push_back(std::move(field));

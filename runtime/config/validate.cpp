@@ -20,8 +20,7 @@ bool is_type(const Setting& component, std::string_view type) {
   return name != nullptr && name->text() == type;
 }
 
-// How many parts a width and the heads are cut into. 2d: matrices lie on a q x q grid, vectors (bias, layer norm) over
-// all its q * q ranks, so widths need q * q; heads lie along one side.
+// How many parts a width and the heads are cut into, and why.
 struct Splits {
   std::int64_t width = 1, heads = 1;
   std::string rule;  // "mode 2d over 4 ranks"
@@ -30,8 +29,8 @@ struct Splits {
 Splits splits_of(const RunSizes& sizes) {
   Splits splits;
   if (sizes.tensor > 1) splits.rule = fmt::format("mode {} over {} ranks", sizes.tensor_mode, sizes.tensor);
-  splits.width = sizes.tensor;
-  splits.heads = sizes.tensor_mode == "2d" ? sizes.side : sizes.tensor;
+  splits.width = sizes.width_ways;
+  splits.heads = sizes.head_ways;
   return splits;
 }
 
@@ -78,18 +77,20 @@ void validate_vit(const Setting& model, const Splits& splits, Problems& problems
   }
 }
 
-// The scores of a classifier are never split. 1d splits every second width, and the one that a classifier reads; 2d
-// splits all of them, the input along one side of the grid only, since no bias lies over it.
-void validate_mlp(const Setting& model, bool classifies, const RunSizes& sizes, const Splits& splits,
-                  Problems& problems) {
-  const Setting* dims = given(model, "dims");
+// The scores of a classifier are never split. 1d splits every second width, and the one that a classifier reads; the
+// others split all of them, the input fewer ways, since no bias lies over it.
+void validate_mlp(const Setting& root, const Setting& model, bool classifies, const RunSizes& sizes,
+                  const Splits& splits, Problems& problems) {
+  const Setting *dims = given(model, "dims"), *mode = given(root, "parallel.tensor.mode");
+  if (sizes.tensor_mode == "sequence" && mode != nullptr)
+    problems.add(*mode, "parallel.tensor.mode", "another mode: sequence splits tokens, and an mlp has none");
   if (dims == nullptr) return;
   const std::size_t last = dims->list().size() - 1;
   for (std::size_t i = 0; i <= last; ++i) {
     const bool is_scores = classifies && i == last, is_last_hidden = classifies && i + 1 == last;
     std::int64_t ways = splits.width;
-    if (is_scores || (sizes.tensor_mode == "1d" && i % 2 == 0 && !is_last_hidden)) ways = 1;
-    if (sizes.tensor_mode == "2d" && i == 0 && !is_last_hidden) ways = sizes.side;
+    if (is_scores) ways = 1;
+    if (!is_scores && !is_last_hidden && i % 2 == 0 && (i == 0 || sizes.input_ways == 1)) ways = sizes.input_ways;
     require_multiple(dims->list()[i], fmt::format("model.dims.{}", i), ways,
                      fmt::format("{} splits this width {} ways", splits.rule, ways), problems);
   }
@@ -153,7 +154,7 @@ void validate(const Setting& root, const std::optional<RunSizes>& sizes, Problem
     const Setting* loss = given(root, "loss");
     if (is_type(*model, "vit")) validate_vit(*model, splits, problems);
     if (is_type(*model, "mlp"))
-      validate_mlp(*model, loss != nullptr && is_type(*loss, "CrossEntropyLoss"), known, splits, problems);
+      validate_mlp(root, *model, loss != nullptr && is_type(*loss, "CrossEntropyLoss"), known, splits, problems);
   }
   if (sizes && sizes->batch_per_data_rank > 0) validate_loaders(root, sizes->batch_per_data_rank, problems);
   validate_datasets(root, problems);

@@ -58,7 +58,13 @@ bool differs(const TrainingRun& run, const TrainingRun& serial) {
 TEST_CASE("No collective of a step can lose the others' data unseen", "[equality][mutation]") {
   const TrainingRun serial = train_locally(small_vit_job({}), 1);
   REQUIRE(serial.steps[0].correct > 0);  // otherwise losing the count of correct samples would go unseen
-  for (const MeshCase& mesh : {MeshCase{"1d", 1, 2}, MeshCase{"2d", 1, 4}, MeshCase{"", 2, 1}, MeshCase{"2d", 2, 4}}) {
+  for (const MeshCase& mesh : {MeshCase{"1d", 1, 2},
+                               {"2d", 1, 4},
+                               {"2.5d", 1, 8, 2},
+                               {"3d", 1, 8},
+                               {"sequence", 1, 2},
+                               {"", 2, 1},
+                               {"2d", 2, 4}}) {
     const JobOptions job = small_vit_job(mesh);
     REQUIRE_FALSE(differs(train_withholding(job, -1), serial));
     const std::vector<std::string> all = collectives(job);

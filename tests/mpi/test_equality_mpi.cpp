@@ -1,4 +1,4 @@
-// test_equality_mpi <mode|none> <data> <tensor>: the main job's statement 1 with ranks as processes. The ranks'
+// test_equality_mpi <mode|none> <data> <tensor> [<depth>]: the main job's statement 1 with ranks as processes. The ranks'
 // gradients are put together on every rank; rank 0 trains the same on one rank and compares.
 #include <cmath>
 #include <cstdio>
@@ -43,9 +43,9 @@ void check(const MeshCase& mesh, DType real, double gradient_bound, double loss_
 
 int main(int argc, char** argv) {
   using namespace ctrain;
-  if (argc != 4) return 2;
+  if (argc != 4 && argc != 5) return 2;
   const std::string mode = argv[1];
-  const MeshCase mesh{mode == "none" ? "" : mode, std::atoi(argv[2]), std::atoi(argv[3])};
+  const MeshCase mesh{mode == "none" ? "" : mode, std::atoi(argv[2]), std::atoi(argv[3]), argc == 5 ? std::atoi(argv[4]) : 1};
   MpiEnvironment mpi({.timeout = 120});
   try {
     check(mesh, DType::f64, 1e-10, 1e-9, mpi.world());

@@ -4,6 +4,7 @@
 
 #include "memory/error.h"
 #include "parallel/block_runs.h"
+#include "parallel/tensor/layout_wish.h"
 #include "parallel/tensor/mode.h"
 #include "tests/support/program_on_rank.h"
 
@@ -153,7 +154,7 @@ TEST_CASE("Cutting blocks and putting them together gives the tensor back, paddi
 // ---- the modes' tables --------------------------------------------------------------------------------------------
 
 Layout stored(const Graph& graph, const Value* parameter, const Mode& mode) {
-  return stored_layout(*parameter, mode, mode.dimensions(graph.extents()));
+  return stored_layout(*parameter, mode, mode.dimensions(graph));
 }
 
 TEST_CASE("Stored layouts of 1d: columns, rows, the small classifier", "[layout][mode]") {
@@ -196,12 +197,55 @@ TEST_CASE("Axes of one rank are in no layout", "[layout][mode]") {
   CHECK(layout_from(mode.table("bh"), "bh").text("bh", mode.mesh) == "b(data) h");
 }
 
-TEST_CASE("What does not divide is told with the parameter and the mode", "[layout][mode]") {
-  const Mode mode = make_mode("2d", 1, {4});
+TEST_CASE("A vector that does not divide lies whole on the last axis; a weight is told with the mode",
+          "[layout][mode]") {
   Graph graph;
   graph.set_extent({'h'}, 6);
+  graph.set_extent({'f'}, 6);
   const Value* vector = graph.parameter("norm.weight", "h", ParameterRole::vector, {});
-  CHECK_THROWS_WITH(stored(graph, vector, mode), Catch::Contains("norm.weight") && Catch::Contains("2d"));
+  const Mode grid = make_mode("2d", 1, {4});
+  CHECK(stored(graph, vector, grid).text("h", grid.mesh) == "h(col)");
+  const Value* weight = graph.parameter("fc.weight", "hf", ParameterRole::linear, {});
+  CHECK_THROWS_WITH(stored(graph, weight, make_mode("3d", 1, {8})),
+                    Catch::Contains("fc.weight") && Catch::Contains("3d"));
+}
+
+TEST_CASE("A zigzag dimension gives every rank a chunk from the front and one from the back", "[layout]") {
+  Dimensions dimensions;
+  dimensions.set({'s'}, 21, 1);
+  dimensions.set_zigzag({'s'}, 3);
+  CHECK(dimensions.padded({'s'}) == 24);
+  const std::vector<std::array<std::int64_t, 4>> expected{{0, 4, 20, 4}, {4, 4, 16, 4}, {8, 4, 12, 4}};
+  for (int rank = 0; rank < 3; ++rank) {
+    const Segments held = dimensions.stored({'s'}, rank * 8, 8);
+    CHECK(std::array<std::int64_t, 4>{held.runs[0].start, held.runs[0].length, held.runs[1].start,
+                                      held.runs[1].length} == expected[static_cast<std::size_t>(rank)]);
+  }
+  CHECK(dimensions.stored({'s'}, 10, 4).logical(0) == 6);  // a part of a rank's pair
+  CHECK(dimensions.stored({'s'}, 10, 4).logical(2) == 16);
+  CHECK_THROWS_WITH(dimensions.stored({'s'}, 0, 24), Catch::Contains("two runs"));
+}
+
+TEST_CASE("Wanted layouts come before the mode's", "[layout]") {
+  CHECK(fits_pattern("blocks.0.mlp.fc1.weight", "*.mlp.fc1.*"));
+  CHECK(fits_pattern("head.weight", "head.weight"));
+  CHECK_FALSE(fits_pattern("blocks.0.mlp.fc10.weight", "*.fc1.*"));
+  CHECK_FALSE(fits_pattern("head.weights", "head.weight"));
+  Graph graph;
+  for (const auto& [letter, extent] : {std::pair('h', 8), {'t', 3}, {'n', 2}, {'d', 4}})
+    graph.set_extent({letter}, extent);
+  Value* weight = graph.parameter("qkv.weight", "htnd", ParameterRole::linear, {});
+  weight->form = {"tndh", {24, 8}};
+  Mode mode = make_mode("1d", 1, {2});
+  CHECK(stored(graph, weight, mode).text("htnd", mode.mesh) == "h t n(tensor) d");
+  mode.wishes = {{"*.weight", -1}, {"*", std::nullopt}};
+  CHECK(stored(graph, weight, mode).text("htnd", mode.mesh) == "h(tensor) t n d");
+  mode.wishes = {{"qkv*", 0}};
+  CHECK(stored(graph, weight, mode).text("htnd", mode.mesh) == "h t n(tensor) d");
+  mode.wishes = {{"qkv*", std::nullopt}};
+  CHECK(stored(graph, weight, mode).text("htnd", mode.mesh) == "h t n d");
+  mode.wishes = {{"qkv*", 2}};
+  CHECK_THROWS_WITH(stored(graph, weight, mode), Catch::Contains("qkv.weight has 2 dimensions"));
 }
 
 }  // namespace

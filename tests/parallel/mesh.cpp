@@ -83,6 +83,21 @@ TEST_CASE("A line begins with coordinate 0 and goes through its rank", "[mesh]")
     }
 }
 
+// The documented groups: PARALLEL_2P5D_ROW, _COL and _DEP; PARALLEL_3D_WEIGHT, _INPUT and _OUTPUT.
+TEST_CASE("2.5d: depth is the slowest axis, lines along col are next to each other", "[mesh]") {
+  const Mesh mesh = make_mode("2.5d", 1, {8, 2}).mesh;
+  CHECK(lines(mesh, "col") == Lines{{0, 1}, {2, 3}, {4, 5}, {6, 7}});
+  CHECK(lines(mesh, "row") == Lines{{0, 2}, {1, 3}, {4, 6}, {5, 7}});
+  CHECK(lines(mesh, "depth") == Lines{{0, 4}, {1, 5}, {2, 6}, {3, 7}});
+}
+
+TEST_CASE("3d: weight varies fastest, then input, then output", "[mesh]") {
+  const Mesh mesh = make_mode("3d", 1, {8}).mesh;
+  CHECK(lines(mesh, "weight") == Lines{{0, 1}, {2, 3}, {4, 5}, {6, 7}});
+  CHECK(lines(mesh, "input") == Lines{{0, 2}, {1, 3}, {4, 6}, {5, 7}});
+  CHECK(lines(mesh, "output") == Lines{{0, 4}, {1, 5}, {2, 6}, {3, 7}});
+}
+
 TEST_CASE("An axis that a mesh lacks is told with the mesh", "[mesh]") {
   CHECK_THROWS_WITH(make_mode("1d", 1, {2}).mesh.axis("col"),
                     Catch::Contains("data 1 x tensor 2") && Catch::Contains("col"));
@@ -96,8 +111,16 @@ TEST_CASE("2d takes square numbers of ranks only", "[mesh][mode]") {
   }
 }
 
+TEST_CASE("3d takes cubes, 2.5d depth times a square", "[mesh][mode]") {
+  for (const int size : {1, 8, 27, 64}) CHECK(make_mode("3d", 1, {size}).mesh.size() == size);
+  for (const int size : {2, 4, 9, 26}) CHECK_THROWS_WITH(make_mode("3d", 1, {size}), Catch::Contains("cubic"));
+  CHECK(make_mode("2.5d", 1, {18, 2}).mesh.text() == "data 1 x depth 2 x row 3 x col 3");
+  for (const auto& [size, depth] : {std::pair(8, 1), {8, 3}, {2, 4}, {12, 2}})
+    CHECK_THROWS_WITH(make_mode("2.5d", 1, {size, depth}), Catch::Contains("depth times a square"));
+}
+
 TEST_CASE("A tensor size without a mode is refused", "[mesh][mode]") {
-  CHECK_THROWS_WITH(make_mode("", 1, {4}), Catch::Contains("needs a mode"));
+  CHECK_THROWS_WITH(make_mode("", 1, {4}), Catch::Contains("tensor parallelism none over 4 ranks: it takes one"));
 }
 
 TEST_CASE("Axes keep their order and say when there are too many", "[mesh]") {

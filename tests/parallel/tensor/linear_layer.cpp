@@ -1,4 +1,4 @@
-// The main job's statement 4: one linear layer Y = X W without bias, forward and backward (X [b, in], W [in, out],
+// One linear layer Y = X W without bias, forward and backward (X [b, in], W [in, out],
 // dY [b, out] given where it is wanted). Elements sent per rank, a broadcast to q-1 peers counted q-1 times:
 //
 // 1d, column-parallel (out is split P ways). Forward: X is whole, Y = X W_p stays split: nothing. Backward: dW_p = Xᵀ
@@ -15,6 +15,16 @@
 //     dX = dY Wᵀ   ABt   W along row, dX reduced along col:   (q-1)/q² (|W| + |X|)
 //     dW = Xᵀ dY   AtB   X along col, dW reduced along row:   (q-1)/q² (|X| + |W|)
 //   together                                                  3 (q-1)/q² (|X| + |W|)
+//
+// 2.5d, depth d layers of such a grid, each with 1/d of the rows: the products as in 2d, with |X|/d instead of |X|, and
+//   an all-reduce of every block of dW, |W|/q² elements, over `depth`:
+//                                                               3 (q-1)/q² (|X|/d + |W|) + 2 (d-1)/d |W|/q²
+//
+// 3d, on a q x q x q cube, every matrix in q³ blocks. An all-gather along one axis makes q blocks of one, a
+//   reduce-scatter one block of q: (q-1)/q³ of the matrix each. X and W are gathered for Y, which is reduce-scattered;
+//   dY and W are gathered for dX; X and dY for dW. Where the gathered X and W are kept for the backward pass:
+//                                                               2 (q-1)/q³ (|X| + |W| + |Y|)
+//   and where they are gathered again, as by default          + (q-1)/q³ (|X| + |W|)
 #include <catch2/catch.hpp>
 
 #include "ops/autodiff.h"
@@ -60,8 +70,10 @@ LogicalTensor transposed(const LogicalTensor& a, std::int64_t rows, std::int64_t
   return result;
 }
 
-// Runs the layer and checks its results and that every rank sends `elements`.
-void check_layer(const Mode& mode, const Sizes& sizes, bool row_parallel, std::int64_t elements) {
+// Runs the layer and checks its results and that every rank sends `elements`. X and dY come to it as activations do, in
+// their home layouts.
+void check_layer(const Mode& mode, const Sizes& sizes, bool row_parallel, std::int64_t elements,
+                 bool keep_gathered = false) {
   const Name in{row_parallel ? 'f' : 'h'}, out{row_parallel ? 'h' : 'f'};
   Graph graph(DType::f64);
   graph.set_extent({'b'}, sizes.batch);
@@ -70,14 +82,14 @@ void check_layer(const Mode& mode, const Sizes& sizes, bool row_parallel, std::i
   Value *x = graph.input("x", {Name{'b'}, in}, DType::f64), *dy = graph.input("dy", {Name{'b'}, out}, DType::f64);
   x->wants_gradient = true;
   Value* w = graph.parameter("w", {in, out}, ParameterRole::linear, {});
-  Value* y = linear(x, w, nullptr);
-  Gradients gradients = backward(graph, y, dy);
+  Value* y = linear(graph.apply_one("add", {x}), w, nullptr);
+  Gradients gradients = backward(graph, y, graph.apply_one("add", {dy}));
   Value *dx = gradients.at(x), *dw = gradients.at(w);
 
   const auto [b, i, o] = sizes;
   const LogicalTensor given_x = integers("x", b * i), given_w = integers("w", i * o), given_dy = integers("dy", b * o);
-  const test::GraphRun run =
-      test::run_graph(graph, mode, {{"x", given_x}, {"w", given_w}, {"dy", given_dy}}, {.fetch = {y, dx, dw}});
+  const test::GraphRun run = test::run_graph(graph, mode, {{"x", given_x}, {"w", given_w}, {"dy", given_dy}},
+                                             {.keep_gathered = keep_gathered, .fetch = {y, dx, dw}});
   INFO(mode.name << (row_parallel ? " row" : "") << " on " << mode.mesh.text() << ", " << b << " x " << i << " x "
                  << o);
   CHECK(run.replicas_equal);
@@ -106,6 +118,27 @@ TEST_CASE("2d sends 3 (q-1)/q² (|X| + |W|)", "[bytes][2d]") {
       for (const bool row_parallel : {false, true})
         check_layer(make_mode("2d", 1, {q * q}), s, row_parallel,
                     3 * (q - 1) * (s.batch * s.in + s.in * s.out) / (q * q));
+}
+
+TEST_CASE("2.5d sends 3 (q-1)/q² (|X|/d + |W|) + 2 (d-1)/d |W|/q²", "[bytes][2.5d]") {
+  for (const auto& [q, d] : {std::pair(2, 1), {2, 2}, {2, 3}, {3, 2}})
+    for (const Sizes& s : three_sizes)
+      for (const bool row_parallel : {false, true}) {
+        const std::int64_t x = s.batch * s.in, w = s.in * s.out;
+        check_layer(make_mode("2.5d", 1, {q * q * d, d}), s, row_parallel,
+                    3 * (q - 1) * (x / d + w) / (q * q) + 2 * (d - 1) * w / (d * q * q));
+      }
+}
+
+TEST_CASE("3d sends 2 (q-1)/q³ (|X| + |W| + |Y|), and half of X and W again where they are not kept", "[bytes][3d]") {
+  for (const int q : {2, 3})
+    for (const Sizes& s : three_sizes)
+      for (const bool row_parallel : {false, true})
+        for (const bool keep : {false, true}) {
+          const std::int64_t x = s.batch * s.in, w = s.in * s.out, y = s.batch * s.out;
+          check_layer(make_mode("3d", 1, {q * q * q}), s, row_parallel,
+                      (q - 1) * ((keep ? 2 : 3) * (x + w) + 2 * y) / (q * q * q), keep);
+        }
 }
 
 // Data parallelism adds the all-reduce of dW; under 2d each rank holds 1/q² of it, and 1/D of the batch.

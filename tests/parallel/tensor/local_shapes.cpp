@@ -1,4 +1,4 @@
-// The main job's statement 3: a rank's blocks have the documented shapes.
+// A rank's blocks have the documented shapes.
 #include <catch2/catch.hpp>
 
 #include "ops/build.h"
@@ -42,6 +42,34 @@ TEST_CASE("The documented MLP under 2d", "[shapes][2d]") {
   for (int rank = 0; rank < 4; ++rank)
     CHECK(mlp_shapes(make_mode("2d", 1, {4}), rank) ==
           std::vector<Shape>{{128, 512}, {512, 128}, {8, 128}, {8, 512}, {8, 128}});
+}
+
+TEST_CASE("The documented MLP under 2.5d", "[shapes][2.5d]") {
+  for (int rank = 0; rank < 8; ++rank)
+    CHECK(mlp_shapes(make_mode("2.5d", 1, {8, 2}), rank) ==
+          std::vector<Shape>{{128, 512}, {512, 128}, {4, 128}, {4, 512}, {4, 128}});
+}
+
+TEST_CASE("The documented MLP under 3d", "[shapes][3d]") {
+  for (int rank = 0; rank < 8; ++rank)
+    CHECK(mlp_shapes(make_mode("3d", 1, {8}), rank) ==
+          std::vector<Shape>{{128, 256}, {512, 64}, {4, 128}, {4, 512}, {4, 128}});
+}
+
+// Of the serial layer: W 1/P, 1/q², 1/q², 1/q³; X 1, 1/q², 1/(d q²), 1/q³.
+TEST_CASE("A rank's share of parameters and activations", "[shapes][memory]") {
+  struct Share {
+    std::string mode;
+    TensorSize tensor;
+    std::int64_t parameters, activations;
+  };
+  for (const Share& share :
+       {Share{"1d", {4}, 4, 1}, {"2d", {4}, 4, 4}, {"2d", {16}, 16, 16}, {"2.5d", {8, 2}, 4, 8}, {"3d", {8}, 8, 8}}) {
+    const std::vector<Shape> shapes = mlp_shapes(make_mode(share.mode, 1, share.tensor), 0);
+    INFO(share.mode << " " << share.tensor.size);
+    CHECK(shapes[0][0] * shapes[0][1] * share.parameters == 256 * 1024);
+    CHECK(shapes[2][0] * shapes[2][1] * share.activations == 16 * 256);
+  }
 }
 
 TEST_CASE("The model `mlp` has the documented shapes too", "[shapes]") {

@@ -43,7 +43,7 @@ TEST_CASE("overrides replace and add values under any name of a key", "[config]"
   CHECK(run.root.at("loss.label_smoothing").real() == 0.1);
   CHECK(run.root["checkpoints"].inline_text() == "{every: 10, keep_last: null, keep_every: null}");
   CHECK(run.root.at("optimizer.lr").location().text() == "--set");
-  CHECK(load("parallel: {tensor: 4}\n", {"parallel.tensor.mode=2d"}).side == 2);
+  CHECK(load("parallel: {tensor: 4}\n", {"parallel.tensor.mode=2d"}).head_ways == 2);
 }
 
 TEST_CASE("overrides that cannot be applied", "[config]") {
@@ -82,7 +82,7 @@ TEST_CASE("the configurations say what the documents say", "[config]") {
   CHECK_FALSE(documented.root.at("test_data.dataset.train").boolean());
 
   const Configuration quick = load_configuration(configs / "vit_2d.yaml");
-  CHECK((quick.world_size() == 4 && quick.side == 2));
+  CHECK((quick.world_size() == 4 && quick.head_ways == 2));
   CHECK(quick.root.at("test_data.dataset.train").boolean() == false);
   const Configuration serial = load_configuration(configs / "vit_serial.yaml"),
                       line = load_configuration(configs / "vit_1d.yaml");

@@ -32,7 +32,7 @@ TEST_CASE("defaults are filled in, synonyms and shorthands become the full form"
         "[{type: LossHook, priority: 0}, {type: SaveCheckpointHook, interval: 1, checkpoint_dir: checkpoints, "
         "save_by_iter: "
         "false, priority: 10}]");
-  CHECK(root["parallel"].inline_text() == "{data: 1, pipeline: {size: 1}, tensor: {size: 1, mode: null}}");
+  CHECK(root["parallel"].inline_text() == "{data: 1, pipeline: {size: 1}, tensor: {size: 1, mode: null, depth: null}}");
   CHECK(root["SEED"].integer() == 1024);
   CHECK(root["NUM_EPOCHS"].integer() == 1);
   CHECK(root["test_interval"].integer() == 1);
@@ -159,19 +159,14 @@ TEST_CASE("what is not built yet is refused by its name", "[config]") {
                                                                   {"TENSOR_SHAPE", "[1, 2]"},
                                                                   {"max_time", "auto"},
                                                                   {"libraries", "[libmine.so]"},
-                                                                  {"layout", "{a: {split: -1}}"},
                                                                   {"cuda_graph", "true"},
                                                                   {"logging", "{root_path: x}"},
                                                                   {"parallel.moe", "{size: 2}"},
-                                                                  {"parallel.tensor.depth", "2"},
                                                                   {"model.checkpoint", "true"},
                                                                   {"model.num_chunks", "2"},
                                                                   {"train_data.dataset.vocab_size", "100"},
                                                                   {"optimizer.nesterov", "true"},
                                                                   {"parallel.pipeline", "2"},
-                                                                  {"parallel.tensor.mode", "3d"},
-                                                                  {"parallel.tensor.mode", "2.5d"},
-                                                                  {"parallel.tensor.mode", "sequence"},
                                                                   {"optimizer", "Lamb"},
                                                                   {"optimizer", "HybridAdam"},
                                                                   {"lr_scheduler", "OneCycleLR"},
@@ -264,5 +259,5 @@ TEST_CASE("the table is in order, and the reference page shows every row", "[con
     }
   }
   CHECK_THAT(page, Contains("| `hidden_size` (`embed_dim`) | an integer >= 1 | `768` | width of a token |"));
-  CHECK_THAT(page, Contains("| `parallel.tensor.mode` | one of 1d, 2d or null | `null` |"));
+  CHECK_THAT(page, Contains("| `parallel.tensor.mode` | one of 1d, 2.5d, 2d, 3d, sequence or null | `null` |"));
 }

@@ -12,18 +12,19 @@ using ctrain::test::problem;
 
 TEST_CASE("the sizes of a run follow from the configuration and the ranks", "[config]") {
   const Configuration serial = load("");
-  CHECK((serial.data == 1 && serial.tensor == 1 && serial.tensor_mode.empty() && serial.side == 1));
+  CHECK((serial.data == 1 && serial.tensor == 1 && serial.tensor_mode.empty() && serial.head_ways == 1));
   CHECK((serial.global_batch == 24 && serial.batch_per_data_rank == 24 && serial.world_size() == 1));
 
   const Configuration grid = load("parallel: {tensor: {size: 4, mode: 2d}}\n", {}, 8);
-  CHECK((grid.data == 2 && grid.tensor == 4 && grid.tensor_mode == "2d" && grid.side == 2 && grid.world_size() == 8));
+  CHECK((grid.data == 2 && grid.tensor == 4 && grid.tensor_mode == "2d" && grid.head_ways == 2 &&
+         grid.world_size() == 8));
   CHECK((grid.global_batch == 24 && grid.batch_per_data_rank == 12));
   CHECK(grid.root.at("parallel.data").integer() == 2);
   CHECK(grid.root.at("train_data.dataloader.batch_size").integer() == 12);
   CHECK((grid.root["BATCH_SIZE"].is_null() && grid.root["GLOBAL_BATCH_SIZE"].integer() == 24));
 
   const Configuration lines = load("parallel: {data: 3, tensor: {size: 2, mode: 1d}, pipeline: 1}\n");
-  CHECK((lines.data == 3 && lines.tensor_mode == "1d" && lines.side == 1 && lines.world_size() == 6));
+  CHECK((lines.data == 3 && lines.tensor_mode == "1d" && lines.batch_ways == 1 && lines.world_size() == 6));
   CHECK(load("parallel: {tensor: 1}\n", {}, 4).data == 4);
   CHECK(load("parallel: {tensor: {size: 1, mode: 2d}}\n").tensor_mode.empty());
 }
@@ -53,13 +54,40 @@ TEST_CASE("batch sizes", "[config]") {
 }
 
 TEST_CASE("a tensor size over 1 must give a mode that is known and fits", "[config]") {
-  const std::string must = "expected {size: 4, mode: ...}: must give mode, one of 1d, 2d";
+  const std::string must = "expected {size: 4, mode: ...}: must give mode, one of 1d, 2.5d, 2d, 3d, sequence";
   CHECK(problem("parallel: {tensor: 4}\n") == "run.yaml:6:20: parallel.tensor: '4': " + must);
   CHECK(problem("parallel: {tensor: {size: 4}}\n") == "run.yaml:6:27: parallel.tensor: '4': " + must);
   CHECK(problem("parallel: {tensor: {size: 4, mode: 4d}}\n") ==
-        "run.yaml:6:36: parallel.tensor.mode: '4d': expected one of 1d, 2d or null; did you mean '1d'?");
+        "run.yaml:6:36: parallel.tensor.mode: '4d': expected one of 1d, 2.5d, 2d, 3d, sequence or null; "
+        "did you mean '1d'?");
   CHECK(problem("parallel: {tensor: {size: 5, mode: 2d}}\n") ==
-        "run.yaml:6:27: parallel.tensor.size: '5': expected a square under mode 2d; nearest 4 and 9");
+        "run.yaml:6:27: parallel.tensor.size: '5': expected a square number under mode 2d; nearest 4 and 9");
+}
+
+TEST_CASE("sizes of 2.5d, 3d and of modes without a square", "[config]") {
+  CHECK(problem("parallel: {tensor: {size: 6, mode: 2.5d, depth: 2}}\n") ==
+        "run.yaml:6:27: parallel.tensor.size: '6': expected depth times a square number under mode 2.5d and depth 2; "
+        "nearest 2 and 8");
+  CHECK(problem("parallel: {tensor: {size: 9, mode: 3d}}\n") ==
+        "run.yaml:6:27: parallel.tensor.size: '9': expected a cubic number under mode 3d; nearest 8 and 27");
+  CHECK(problem("parallel: {tensor: {size: 4, mode: 2d, depth: 2}}\n") ==
+        "run.yaml:6:47: parallel.tensor.depth: '2': expected 1 under mode 2d: depth belongs to 2.5d");
+  CHECK(problem("parallel: {tensor: {size: 8, mode: 2.5d, depth: 2}}\n").empty());
+  CHECK(problem("parallel: {tensor: {size: 4, mode: sequence}}\n").empty());
+  CHECK(
+      problem("parallel: {tensor: {size: 2, mode: sequence}}\n", {"model={type: mlp, dims: [3072, 32, 10]}"}) ==
+      "run.yaml:6:36: parallel.tensor.mode: 'sequence': expected another mode: sequence splits tokens, and an mlp has "
+      "none");
+  // All at once, each with the mode's rule.
+  CHECK(
+      problem("parallel: {tensor: {size: 27, mode: 3d}}\n", {"GLOBAL_BATCH_SIZE=10"}) ==
+      "3 problems in the configuration:\n"
+      "  run.yaml:1:8: model.mlp_ratio: '4.0': expected hidden_size * mlp_ratio, here 192, to be a multiple of 9 (mode "
+      "3d over 27 ranks splits widths 9 ways); nearest 189 and 198\n"
+      "  run.yaml:1:62: model.hidden_size: '48': expected a multiple of 18 (6 heads; mode 3d over 27 ranks splits "
+      "widths 9 ways); nearest 36 and 54\n"
+      "  --set: GLOBAL_BATCH_SIZE: '10': expected a multiple of 9 (1 data-parallel ranks; mode 3d over 27 ranks "
+      "splits the batch of a data-parallel rank 9 ways); nearest 9 and 18");
 }
 
 TEST_CASE("the number of ranks must fit", "[config]") {

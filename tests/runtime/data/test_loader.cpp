@@ -187,7 +187,7 @@ TEST_CASE("Flat vectors and float targets are fed as they are") {
   const Setting transformed = mapping({{"type", Setting::of("SyntheticDataset")},
                                        {"transform_pipeline", Setting::of(std::vector<Setting>(1, mapping({})))}});
   CHECK_THAT(usage_message([&] { TransformPipeline(*dataset, transformed, "train_data.dataset", 0); }),
-             Catch::Contains("take no transforms"));
+             Catch::Contains("only images take transforms"));
 }
 
 TEST_CASE("After its first steps a loader allocates nothing") {
