@@ -25,9 +25,8 @@ constexpr const char* config_file = "config.yaml";
 // Where the run goes on from: a complete checkpoint, or nothing.
 fs::path checkpoint_to_resume(const RunOptions& options, const fs::path& run_folder) {
   if (options.resume.empty()) return {};
-  const fs::path checkpoint = options.resume == "auto"
-                                  ? find_latest_complete(run_folder / "checkpoints").value_or(fs::path())
-                                  : fs::path(options.resume);
+  fs::path checkpoint = options.resume == "auto" ? find_latest_complete(run_folder / "checkpoints").value_or(fs::path())
+                                                 : fs::path(options.resume);
   if (!checkpoint.empty()) verify_checkpoint(checkpoint);  // before anything is written
   return checkpoint;
 }

@@ -77,7 +77,7 @@ TrainingOutcome Trainer::fit() {
   outcome.steps_here = state_.step - first_step;
   outcome.train = state_.train;
   outcome.test = state_.test;
-  const double batch = static_cast<double>(job_.options.global_batch);
+  const auto batch = static_cast<double>(job_.options.global_batch);
   if (!step_seconds_.empty()) outcome.median_samples_per_second = batch / median(step_seconds_);
   return outcome;
 }
