@@ -85,6 +85,14 @@ TEST_CASE("What is not built yet is refused by its name") {
     check_refused(place, {"--config", "good.yaml", "--backend", backend}, {backend, "not built yet"});
 }
 
+TEST_CASE("What is told before the run folder stands is in its log.txt as well") {
+  const Workplace place;
+  place.write("good.yaml", "MY_WIDTH: 3\n" + small_vit());
+  const Ended ended = place.run({"--config", "good.yaml", "--output", "run", "--steps", "0", "--quiet"});
+  CHECK_THAT(ended.error, StartsWith("warning: good.yaml:1:1: MY_WIDTH"));
+  CHECK_THAT(place.read("run/log.txt"), Contains(" rank 0 warning: good.yaml:1:1: MY_WIDTH"));
+}
+
 TEST_CASE("`-` and `_` are the same, and `ctrain train` is `ctrain`") {
   const Workplace place;
   place.write("good.yaml", small_vit());
