@@ -71,8 +71,8 @@ void set_threads(const RunOptions& options, const Launch& launch) {
 }
 
 void prefetch_fewer(Job& job, const Launch& launch) {
-  // Ranks that are threads share the cores with their loaders: one batch ahead is enough.
-  if (ranks_here(launch) > 1) job.train.prefetch_depth = 1;
+  // Ranks that are threads share the cores with their loaders: one batch ahead for each worker is enough.
+  if (ranks_here(launch) > 1) job.train.prefetch_depth = job.train.workers;
 }
 
 }  // namespace
@@ -124,7 +124,7 @@ std::string run_evaluation(std::unique_ptr<Job> job, const fs::path& checkpoint,
     Rank rank(plan, world);
     load_tensors(rank, checkpoint, false);
     Loader loader(*job->test->dataset, *job->test->pipeline, job->test->sampler, Rank::feeds(*plan.evaluation),
-                  job->test->prefetch_depth);
+                  job->test->prefetch_depth, job->test->workers);
     const Totals totals = evaluate_split(rank, loader);
     if (world.rank() != 0) return;
     nlohmann::ordered_json json = {{"kind", "eval"},
