@@ -13,6 +13,7 @@
 #include "parallel/comm/communicator.h"
 #include "runtime/plan.h"
 #include "runtime/rank.h"
+#include "tests/support/small_job.h"
 
 namespace ctrain {
 
@@ -22,12 +23,7 @@ struct TrainingRun {
   bool replicas_equal = true;                            // ranks that hold the same part hold the same bits
 };
 
-struct MeshCase {
-  std::string mode;
-  int data = 1, tensor = 1;
-  [[nodiscard]] int ranks() const { return data * tensor; }
-  [[nodiscard]] std::string text() const;
-};
+using test::MeshCase;
 
 // The meshes of the main job's table, one rank apart.
 const std::vector<MeshCase>& main_job_meshes();
