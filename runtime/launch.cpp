@@ -33,12 +33,12 @@ int usable_cores() {
   return sched_getaffinity(0, sizeof set, &set) == 0 ? std::max(1, CPU_COUNT(&set)) : 1;
 }
 
-std::optional<Error> check_ranks(const Launch& launch, const Communicator& world) {
-  if (world.size() == launch.ranks) return std::nullopt;
+std::optional<Error> check_ranks(const Launch& launch, int known_to_mpi) {
+  if (known_to_mpi == launch.ranks) return std::nullopt;
   return usage_error(
       "{} ranks were started, but MPI says {}: start them with `mpirun -np {}` of the MPI that ctrain was "
       "built with, or with `srun --mpi=pmix`",
-      launch.ranks, world.size(), launch.ranks);
+      launch.ranks, known_to_mpi, launch.ranks);
 }
 
 // Collective. What went wrong on the main process, which alone prepares, and on the others that it did.
@@ -89,11 +89,12 @@ void launch_ranks(const Launch& launch, const std::function<void()>& prepare,
     if (prepare) prepare();
     return run_local_ranks(launch.ranks, launch.policy, body);
   }
-  std::optional<Error> refusal;  // thrown when MPI is done with: an exception that passes it aborts the job
-  {
+  // Started in a step of srun without PMIx, Open MPI would end the process with an explanation of its own.
+  std::optional<Error> refusal = MpiEnvironment::is_launched() ? std::nullopt : check_ranks(launch, 1);
+  if (!refusal) {  // thrown when MPI is done with: an exception that passes it aborts the job
     MpiEnvironment mpi(launch.policy);
     Communicator& world = mpi.world();
-    refusal = check_ranks(launch, world);
+    refusal = check_ranks(launch, world.size());
     if (!refusal && prepare) refusal = prepare_together(launch, world, prepare);
     if (!refusal) run_rank(world, body);
   }

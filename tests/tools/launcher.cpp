@@ -27,7 +27,8 @@ TEST_CASE("A launcher that says four ranks where MPI knows one is refused before
     variables.insert(variables.begin(), {"env", "ASAN_OPTIONS=detect_leaks=0"});
     return variables;
   };
-  const auto srun = environment({"SLURM_STEP_ID=0", "SLURM_PROCID=0", "SLURM_NPROCS=4"});
+  const auto srun = environment({"SLURM_STEP_ID=0", "SLURM_PROCID=0", "SLURM_NPROCS=4", "SLURM_JOBID=7",
+                                 "SLURM_STEPID=0", "SLURM_NODELIST=localhost"});
   const auto other_mpirun = environment({"OMPI_COMM_WORLD_SIZE=4", "OMPI_COMM_WORLD_RANK=0"});
   for (const auto& launcher : {srun, other_mpirun})
     check_refused(place, {"--config", "good.yaml"}, {"4 ranks", "MPI says 1", "srun --mpi=pmix"}, launcher);
