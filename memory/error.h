@@ -12,7 +12,7 @@ namespace ctrain {
 
 enum class ErrorKind {
   usage,    // the command line or the configuration: nothing was started or written
-  running,  // a failure while running: a lost rank, a full disk, a corrupt checkpoint
+  running,  // a failure while running: a lost rank, a full disk, a file that changed
 };
 
 class Error : public std::runtime_error {

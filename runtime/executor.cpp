@@ -39,7 +39,8 @@ void run_copy(const CopyStep& step, DType dtype, const void* from, void* to) {
 }  // namespace
 
 MeshCommunicators::MeshCommunicators(const Mesh& mesh, Communicator& world) {
-  for (Axis axis = 0; axis < mesh.axes().size(); ++axis) {
+  for (std::size_t i = 0; i < mesh.axes().size(); ++i) {
+    const auto axis = static_cast<Axis>(i);
     lines_.push_back(mesh.size(axis) == 1 ? nullptr : world.subgroup(mesh.line(world.rank(), axis), mesh.name(axis)));
   }
 }

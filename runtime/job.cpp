@@ -1,5 +1,7 @@
 #include "runtime/job.h"
 
+#include <algorithm>
+
 #include "memory/error.h"
 #include "parallel/tensor/layout_wish.h"
 #include "runtime/config/nearest.h"
@@ -13,6 +15,8 @@ std::unique_ptr<DataSplit> open_split(const Setting& data, const std::string& ke
   const Setting &dataset = data["dataset"], &loader = data["dataloader"];
   split->dataset = open_dataset(dataset, key + ".dataset");
   split->pipeline = std::make_unique<TransformPipeline>(*split->dataset, dataset, key + ".dataset", seed);
+  split->workers = static_cast<int>(loader["num_workers"].integer());
+  split->prefetch_depth = split->workers == 0 ? 0 : std::max(2, split->workers);
   split->sampler = {batch, loader["shuffle"].boolean(), loader["drop_last"].boolean(), seed};
   return split;
 }

@@ -21,7 +21,8 @@ struct DataSplit {
   std::unique_ptr<Dataset> dataset;
   std::unique_ptr<TransformPipeline> pipeline;
   SamplerOptions sampler;
-  int prefetch_depth = 2;
+  int workers = 1;         // threads of each rank that decode; 0: the rank's own
+  int prefetch_depth = 2;  // batches ahead; 0 without workers
 };
 
 struct Job {

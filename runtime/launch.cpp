@@ -33,6 +33,39 @@ int usable_cores() {
   return sched_getaffinity(0, sizeof set, &set) == 0 ? std::max(1, CPU_COUNT(&set)) : 1;
 }
 
+std::optional<Error> check_ranks(const Launch& launch, int known_to_mpi) {
+  if (known_to_mpi == launch.ranks) return std::nullopt;
+  return usage_error(
+      "{} ranks were started, but MPI says {}: start them with `mpirun -np {}` of the MPI that ctrain was "
+      "built with, or with `srun --mpi=pmix`",
+      launch.ranks, known_to_mpi, launch.ranks);
+}
+
+// Collective. What went wrong on the main process, which alone prepares, and on the others that it did.
+std::optional<Error> prepare_together(const Launch& launch, Communicator& world, const std::function<void()>& prepare) {
+  std::optional<Error> refusal;
+  try {
+    if (launch.is_main()) prepare();
+  } catch (const Error& error) {
+    refusal = error;
+  } catch (const std::exception& error) {
+    refusal = running_error("{}", error.what());
+  }
+  std::int32_t exit_code = refusal ? refusal->exit_code() : 0;
+  world.all_reduce({&exit_code, 1, DType::i32}, {&exit_code, 1, DType::i32}, Reduction::max);
+  if (exit_code == 0 || refusal) return refusal;
+  return Error(exit_code == 2 ? ErrorKind::usage : ErrorKind::running, "rank 0 could not prepare the run");
+}
+
+void run_rank(Communicator& world, const std::function<void(Communicator& world)>& body) {
+  try {
+    body(world);
+  } catch (const std::exception& error) {
+    world.abort(error.what());
+    throw;
+  }
+}
+
 }  // namespace
 
 std::optional<LauncherEnvironment> detect_launcher() {
@@ -50,21 +83,22 @@ std::optional<LauncherEnvironment> detect_launcher() {
   return std::nullopt;
 }
 
-void launch_ranks(const Launch& launch, const std::function<void(Communicator& world)>& body) {
-  if (launch.backend == Launch::Backend::local) return run_local_ranks(launch.ranks, launch.policy, body);
-  MpiEnvironment mpi(launch.policy);
-  Communicator& world = mpi.world();
-  if (world.size() != launch.ranks)
-    throw usage_error(
-        "{} ranks were started, but MPI says {}: start them with `mpirun -np {}` of the MPI that ctrain was "
-        "built with, or with `srun --mpi=pmix`",
-        launch.ranks, world.size(), launch.ranks);
-  try {
-    body(world);
-  } catch (const std::exception& error) {
-    world.abort(error.what());
-    throw;
+void launch_ranks(const Launch& launch, const std::function<void()>& prepare,
+                  const std::function<void(Communicator& world)>& body) {
+  if (launch.backend == Launch::Backend::local) {
+    if (prepare) prepare();
+    return run_local_ranks(launch.ranks, launch.policy, body);
   }
+  // Started in a step of srun without PMIx, Open MPI would end the process with an explanation of its own.
+  std::optional<Error> refusal = MpiEnvironment::is_launched() ? std::nullopt : check_ranks(launch, 1);
+  if (!refusal) {  // thrown when MPI is done with: an exception that passes it aborts the job
+    MpiEnvironment mpi(launch.policy);
+    Communicator& world = mpi.world();
+    refusal = check_ranks(launch, world.size());
+    if (!refusal && prepare) refusal = prepare_together(launch, world, prepare);
+    if (!refusal) run_rank(world, body);
+  }
+  if (refusal) throw *refusal;
 }
 
 int threads_per_rank(int wanted, int ranks_here) {

@@ -30,8 +30,11 @@ struct LauncherEnvironment {
 [[nodiscard]] std::optional<LauncherEnvironment> detect_launcher();
 
 // Runs `body` once per rank of this process and returns when all have ended; the first failure ends the others.
-// A usage Error where MPI knows fewer ranks than the launcher said.
-void launch_ranks(const Launch& launch, const std::function<void(Communicator& world)>& body);
+// Before, once all ranks are there, `prepare` (may be empty) runs on the main process alone; an Error of it ends every
+// process without `body`, with the same exit code. A usage Error, before `prepare`, where MPI does not know as many
+// ranks as the launcher said.
+void launch_ranks(const Launch& launch, const std::function<void()>& prepare,
+                  const std::function<void(Communicator& world)>& body);
 
 // CPU threads of each rank where the user asked for `wanted` (0: the cores that this process may use, shared among its
 // ranks; OMP_NUM_THREADS and SLURM_CPUS_PER_TASK are honoured).

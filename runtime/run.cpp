@@ -22,13 +22,21 @@ namespace {
 
 constexpr const char* config_file = "config.yaml";
 
+// Whatever is wrong with a checkpoint is found before anything is started or written: a usage Error.
+Manifest check_checkpoint(const fs::path& checkpoint) {
+  try {
+    return verify_checkpoint(checkpoint);
+  } catch (const Error& error) {
+    throw usage_error("{}", error.what());
+  }
+}
+
 // Where the run goes on from: a complete checkpoint, or nothing.
 fs::path checkpoint_to_resume(const RunOptions& options, const fs::path& run_folder) {
   if (options.resume.empty()) return {};
-  const fs::path checkpoint = options.resume == "auto"
-                                  ? find_latest_complete(run_folder / "checkpoints").value_or(fs::path())
-                                  : fs::path(options.resume);
-  if (!checkpoint.empty()) verify_checkpoint(checkpoint);  // before anything is written
+  fs::path checkpoint = options.resume == "auto" ? find_latest_complete(run_folder / "checkpoints").value_or(fs::path())
+                                                 : fs::path(options.resume);
+  if (!checkpoint.empty()) check_checkpoint(checkpoint);
   return checkpoint;
 }
 
@@ -63,8 +71,8 @@ void set_threads(const RunOptions& options, const Launch& launch) {
 }
 
 void prefetch_fewer(Job& job, const Launch& launch) {
-  // Ranks that are threads share the cores with their loaders: one batch ahead is enough.
-  if (ranks_here(launch) > 1) job.train.prefetch_depth = 1;
+  // Ranks that are threads share the cores with their loaders: one batch ahead for each worker is enough.
+  if (ranks_here(launch) > 1) job.train.prefetch_depth = job.train.workers;
 }
 
 }  // namespace
@@ -78,16 +86,17 @@ int run_training(std::unique_ptr<Job> job, const RunOptions& options, const Laun
   trainer_options.show_progress = options.show_progress;
   trainer_options.version = options.version;
   Logger log = logger;
-  if (launch.is_main()) {
-    prepare_folder(run_folder, options);
-    log.open_file(run_folder / "log.txt");
-    write_file(run_folder / config_file, to_yaml(job->configuration));
-  }
   prefetch_fewer(*job, launch);
 
   const StopSignals signals;
   bool stopped_early = false;
-  launch_ranks(launch, [&](Communicator& world) {
+  const auto prepare = [&] {
+    if (!trainer_options.resume_from.empty()) check_tensors(make_plan(job->options, 0), trainer_options.resume_from);
+    prepare_folder(run_folder, options);
+    log.open_file(run_folder / "log.txt");
+    write_file(run_folder / config_file, to_yaml(job->configuration));
+  };
+  launch_ranks(launch, prepare, [&](Communicator& world) {
     set_threads(options, launch);
     const bool is_main = world.rank() == 0;
     const Plan plan = make_plan(job->options, world.rank());
@@ -107,15 +116,15 @@ int run_training(std::unique_ptr<Job> job, const RunOptions& options, const Laun
 std::string run_evaluation(std::unique_ptr<Job> job, const fs::path& checkpoint, const RunOptions& options,
                            const Launch& launch, const Logger& logger) {
   if (job->test == nullptr) throw usage_error("{} has no test_data to evaluate on", job->configuration.name);
-  const Manifest manifest = verify_checkpoint(checkpoint);
+  const Manifest manifest = check_checkpoint(checkpoint);
   std::string result;
-  launch_ranks(launch, [&](Communicator& world) {
+  launch_ranks(launch, {}, [&](Communicator& world) {
     set_threads(options, launch);
     const Plan plan = make_plan(job->options, world.rank());
     Rank rank(plan, world);
     load_tensors(rank, checkpoint, false);
     Loader loader(*job->test->dataset, *job->test->pipeline, job->test->sampler, Rank::feeds(*plan.evaluation),
-                  job->test->prefetch_depth);
+                  job->test->prefetch_depth, job->test->workers);
     const Totals totals = evaluate_split(rank, loader);
     if (world.rank() != 0) return;
     nlohmann::ordered_json json = {{"kind", "eval"},

@@ -86,11 +86,11 @@ void write_summary(const std::filesystem::path& path, const TrainingOutcome& out
                         static_cast<double>(planned_host), static_cast<double>(outcome.host_bytes)});
   // Bytes sent, added over all ranks, as the communicators counted them.
   std::vector<double> sent;
-  for (Axis axis = 0; axis < plan.mesh.axes().size(); ++axis)
+  for (std::size_t axis = 0; axis < plan.mesh.axes().size(); ++axis) {
+    const Communicator* line = rank.mesh().along(static_cast<Axis>(axis));
     for (std::size_t c = 0; c < collective_count; ++c)
-      sent.push_back(rank.mesh().along(axis) == nullptr
-                         ? 0
-                         : static_cast<double>(rank.mesh().along(axis)->sent(static_cast<Collective>(c))));
+      sent.push_back(line == nullptr ? 0 : static_cast<double>(line->sent(static_cast<Collective>(c))));
+  }
   const auto count = static_cast<std::int64_t>(sent.size());
   world.reserve(sent.size() * sizeof(double));
   world.all_reduce({sent.data(), count, DType::f64}, {sent.data(), count, DType::f64}, Reduction::sum);

@@ -39,8 +39,9 @@ Trainer::Trainer(const Job& job, const TrainerOptions& options, Rank& rank, Comm
   state_.save = [this](const std::filesystem::path& folder) { save(folder); };
   step_seconds_.reserve(static_cast<std::size_t>(options.total_steps));
   if (job.test != nullptr)
-    test_loader_ = std::make_unique<Loader>(*job.test->dataset, *job.test->pipeline, job.test->sampler,
-                                            Rank::feeds(*rank.plan().evaluation), job.test->prefetch_depth);
+    test_loader_ =
+        std::make_unique<Loader>(*job.test->dataset, *job.test->pipeline, job.test->sampler,
+                                 Rank::feeds(*rank.plan().evaluation), job.test->prefetch_depth, job.test->workers);
 }
 
 TrainingOutcome Trainer::fit() {
@@ -56,7 +57,7 @@ TrainingOutcome Trainer::fit() {
   for (const auto& hook : hooks_) hook->before_train(state_);
 
   Loader loader(*job_.train.dataset, *job_.train.pipeline, job_.train.sampler, Rank::feeds(rank_.plan().training),
-                job_.train.prefetch_depth);
+                job_.train.prefetch_depth, job_.train.workers);
   loader.seek(state_.epoch, state_.step_in_epoch);
   outcome.start_seconds = seconds_since_start();
   while (state_.step < options_.total_steps) {
@@ -77,7 +78,7 @@ TrainingOutcome Trainer::fit() {
   outcome.steps_here = state_.step - first_step;
   outcome.train = state_.train;
   outcome.test = state_.test;
-  const double batch = static_cast<double>(job_.options.global_batch);
+  const auto batch = static_cast<double>(job_.options.global_batch);
   if (!step_seconds_.empty()) outcome.median_samples_per_second = batch / median(step_seconds_);
   return outcome;
 }

@@ -8,6 +8,10 @@ if ! command -v clang-tidy-16 >/dev/null; then
   echo "lint.sh: clang-tidy-16 is missing (Debian and Ubuntu: apt install clang-tidy-16)" >&2
   exit 1
 fi
+if ! echo '#include <omp.h>' | clang-16 -fopenmp -fsyntax-only -x c++ - 2>/dev/null; then  # GCC's omp.h is not for clang
+  echo "lint.sh: clang 16's omp.h is missing (Debian and Ubuntu: apt install clang-16 libomp-16-dev)" >&2
+  exit 1
+fi
 cmake --preset release >/dev/null  # for its compile_commands.json
 if [ $# -eq 0 ]; then
   mapfile -t files < <(git ls-files 'memory/*.cpp' 'ops/*.cpp' 'parallel/*.cpp' 'runtime/*.cpp' 'tools/*.cpp')

@@ -10,7 +10,7 @@ namespace {
 Kernel add(const LocalNode& node) {
   const Split split = split_elements(node.outputs[0].elements());
   return {[=](const Invocation& call) {
-    float* y = call.out<float>();
+    auto* y = call.out<float>();
     split.run([&](int, std::int64_t begin, std::int64_t end) {
       for_vectors(end - begin, [&](std::int64_t i, auto part) {
         Floats total = load(call.in<float>(0) + begin + i, part);

@@ -38,7 +38,7 @@ Kernel sum(const LocalNode& node) {
   const Split split(rows, width);
   const auto run = [=](const Invocation& call) {
     auto* partial = static_cast<float*>(call.workspace);
-    float* y = call.out<float>();
+    auto* y = call.out<float>();
     std::fill_n(y, width, 0.0F);
     split.run([&](int part, std::int64_t begin, std::int64_t end) {
       float* totals = part == 0 ? y : std::fill_n(partial + (part - 1) * width, width, 0.0F) - width;
@@ -79,7 +79,7 @@ Kernel sum_squares(const LocalNode& node) {
   const std::int64_t elements = node.inputs[0].elements(), chunks = (elements + chunk - 1) / chunk;
   const Split split(chunks, chunk);
   const auto run = [=](const Invocation& call) {
-    const float* x = call.in<float>(0);
+    const auto* x = call.in<float>(0);
     auto* totals = static_cast<double*>(call.workspace);
     split.run([&](int, std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i)

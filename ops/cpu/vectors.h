@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 namespace ctrain::cpu {
 
@@ -64,15 +65,21 @@ inline void for_vectors(std::int64_t count, const Body& body) {
   if (i < count) body(i, First{count - i});
 }
 
+// Lane i of the result is lane i + by of x, round the end.
+template <std::int32_t by, std::int32_t... lane>
+inline Floats rotate(Floats x, std::integer_sequence<std::int32_t, lane...>) {
+  return __builtin_shufflevector(x, x, ((lane + by) % static_cast<std::int32_t>(sizeof...(lane)))...);
+}
+
 // All lanes combined, pairwise: lane i with lane i + lanes / 2, and so on.
-template <typename Operation>
+template <std::int32_t half = lanes / 2, typename Operation>
 inline float fold(Floats x, const Operation& operation) {
-  Integers lane;
-  for (std::int64_t i = 0; i < lanes; ++i) lane[i] = static_cast<std::int32_t>(i);
-#pragma GCC unroll 4
-  for (std::int32_t half = lanes / 2; half > 0; half /= 2)
-    x = operation(x, __builtin_shuffle(x, (lane + half) & (static_cast<std::int32_t>(lanes) - 1)));
-  return x[0];
+  if constexpr (half == 0) {
+    return x[0];
+  } else {
+    const Floats other = rotate<half>(x, std::make_integer_sequence<std::int32_t, lanes>());
+    return fold<half / 2>(operation(x, other), operation);
+  }
 }
 inline Floats larger(Floats x, Floats y) { return x > y ? x : y; }
 inline float add_lanes(Floats x) {

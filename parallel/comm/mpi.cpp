@@ -192,7 +192,7 @@ bool MpiEnvironment::is_launched() {
   return std::getenv("OMPI_COMM_WORLD_RANK") != nullptr || std::getenv("PMIX_RANK") != nullptr;
 }
 
-MpiEnvironment::MpiEnvironment(WaitPolicy policy, std::int64_t largest_message)
+MpiEnvironment::MpiEnvironment(const WaitPolicy& policy, std::int64_t largest_message)
     : exceptions_(std::uncaught_exceptions()) {
   int granted = 0;
   check_mpi(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &granted), "MPI_Init_thread");
@@ -205,7 +205,7 @@ MpiEnvironment::MpiEnvironment(WaitPolicy policy, std::int64_t largest_message)
   MPI_Comm_size(comm, &size);
   std::vector<int> ranks(static_cast<std::size_t>(size));
   std::iota(ranks.begin(), ranks.end(), 0);
-  world_ = std::make_unique<MpiCommunicator>(comm, rank, std::move(ranks), "world", std::move(policy), largest_message);
+  world_ = std::make_unique<MpiCommunicator>(comm, rank, std::move(ranks), "world", policy, largest_message);
 }
 
 MpiEnvironment::~MpiEnvironment() {

@@ -18,7 +18,7 @@ namespace ctrain {
 class MpiEnvironment {
  public:
   // A message has at most `largest_message` elements (MPI counts them in an int); longer spans go as several.
-  explicit MpiEnvironment(WaitPolicy policy = {}, std::int64_t largest_message = std::int64_t{1} << 30);
+  explicit MpiEnvironment(const WaitPolicy& policy = {}, std::int64_t largest_message = std::int64_t{1} << 30);
   ~MpiEnvironment();
   MpiEnvironment(const MpiEnvironment&) = delete;
   MpiEnvironment& operator=(const MpiEnvironment&) = delete;

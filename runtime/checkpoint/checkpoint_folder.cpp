@@ -53,7 +53,7 @@ fs::path pending_checkpoint_path(const fs::path& folder, std::int64_t step) {
 }
 
 fs::path begin_checkpoint(const fs::path& folder, std::int64_t step) {
-  const fs::path pending = pending_checkpoint_path(folder, step);
+  fs::path pending = pending_checkpoint_path(folder, step);
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder, error)) {
     if (is_hidden_name(entry.path().filename().string())) remove_folder(entry.path());
@@ -65,7 +65,7 @@ fs::path begin_checkpoint(const fs::path& folder, std::int64_t step) {
 
 fs::path commit_checkpoint(const fs::path& folder, const Manifest& manifest) {
   const fs::path pending = pending_checkpoint_path(folder, manifest.step);
-  const fs::path final_path = checkpoint_path(folder, manifest.step);
+  fs::path final_path = checkpoint_path(folder, manifest.step);
   write_manifest(pending, manifest);
   std::optional<fs::path> replaced;
   if (fs::exists(final_path)) replaced = hide_checkpoint(folder, manifest.step);

@@ -103,14 +103,17 @@ void check_file(const SafetensorsFile& file, const fs::path& path, const std::ve
   if (!problems.empty()) throw usage_error("{} is of another model:{}", path.string(), problems);
 }
 
-void load_file(const Rank& rank, const fs::path& folder, const TensorFile& description, bool check_only) {
+void check_file(const Plan& plan, const fs::path& folder, const TensorFile& description) {
+  const Program& program = plan.training.compiled.program;
+  const fs::path path = folder / description.name;
+  check_file(SafetensorsFile(path), path, stored_tensors(blocks_of(program, description.storage)));
+}
+
+void load_file(const Rank& rank, const fs::path& folder, const TensorFile& description) {
   const Program& program = rank.plan().training.compiled.program;
   const std::vector<const Block*> blocks = blocks_of(program, description.storage);
   const std::vector<StoredTensor> tensors = stored_tensors(blocks);
-  const fs::path path = folder / description.name;
-  const SafetensorsFile file(path);
-  check_file(file, path, tensors);
-  if (check_only) return;
+  const SafetensorsFile file(folder / description.name);
   std::vector<std::byte> whole;
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     whole.resize(byte_size(tensors[i]));
@@ -125,11 +128,15 @@ void save_tensors(const Rank& rank, Communicator& world, const fs::path& folder)
   for (const TensorFile& file : {model_file, optimizer_file}) save_file(rank, world, folder, file);
 }
 
+void check_tensors(const Plan& plan, const fs::path& folder) {
+  for (const TensorFile& file : {model_file, optimizer_file}) check_file(plan, folder, file);
+}
+
 void load_tensors(const Rank& rank, const fs::path& folder, bool optimizer) {
-  for (const bool check_only : {true, false}) {
-    load_file(rank, folder, model_file, check_only);
-    if (optimizer) load_file(rank, folder, optimizer_file, check_only);
-  }
+  check_file(rank.plan(), folder, model_file);
+  if (optimizer) check_file(rank.plan(), folder, optimizer_file);
+  load_file(rank, folder, model_file);
+  if (optimizer) load_file(rank, folder, optimizer_file);
 }
 
 }  // namespace ctrain

@@ -13,8 +13,12 @@ namespace ctrain {
 // Collective: every rank brings its blocks, rank 0 writes the files into `folder`.
 void save_tensors(const Rank& rank, Communicator& world, const std::filesystem::path& folder);
 
-// Fills this rank's parameters and, where `optimizer`, its optimizer states. A usage Error that lists what is missing,
-// left over or of another shape, before anything is changed.
+// A usage Error that lists which parameters and optimizer states are missing, left over or of another shape than the
+// plan's model has them.
+void check_tensors(const Plan& plan, const std::filesystem::path& folder);
+
+// Fills this rank's parameters and, where `optimizer`, its optimizer states. An Error as above before anything is
+// changed.
 void load_tensors(const Rank& rank, const std::filesystem::path& folder, bool optimizer);
 
 }  // namespace ctrain

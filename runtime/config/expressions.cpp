@@ -180,7 +180,7 @@ class Resolver {
   [[nodiscard]] std::string cycle_to(const std::string& path) const {
     std::string steps;
     for (auto it = chain_.rbegin(); it != chain_.rend(); ++it) {
-      steps = *it + " -> " + steps;
+      steps.insert(0, *it + " -> ");
       if (*it == path) break;
     }
     return steps + path;

@@ -175,7 +175,7 @@ namespace {
 
 std::string describe_range(const Type& type) {
   const bool integers = type.form == Type::Form::integer;
-  const std::string name = integers ? "an integer" : "a number";
+  std::string name = integers ? "an integer" : "a number";
   const auto bound = [](double value) { return fmt::format("{}", value); };
   const bool bounded = std::isfinite(type.most) && !(integers && type.most == std::numeric_limits<std::int32_t>::max());
   if (std::isfinite(type.least) && bounded)

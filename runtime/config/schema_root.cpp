@@ -27,7 +27,8 @@ Type dataloader_type() {
        "samples of a step per data-parallel rank; must agree with BATCH_SIZE"},
       {"shuffle", boolean(), "false", "a new order of the samples in every epoch"},
       {"drop_last", boolean(), "false", "leave out a last batch that is not full"},
-      {"num_workers", integer(0), "0", "threads that prepare batches ahead"},
+      {"num_workers", integer(0, 256), "1",
+       "threads of a rank that prepare batches ahead; 0: the training thread does"},
       {"pin_memory", boolean(), "false", "page-locked memory for copies to a GPU; nothing on the CPU"},
   });
 }

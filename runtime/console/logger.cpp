@@ -39,10 +39,26 @@ std::string_view view(const Text& text) { return {text.data(), text.size()}; }
 }  // namespace
 
 struct Logger::Outputs {
+  Outputs(Console& where, LogLevel most) : console(where), level(most) {}
+
+  // Lines for the file, or for the time when it will be open. The mutex is held.
+  void keep(std::string_view lines) {
+    constexpr std::size_t most_early_bytes = 1 << 16;  // not every process ever opens a file
+    if (early && early->size() + lines.size() <= most_early_bytes) early->append(lines);
+    if (!file) return;
+    try {
+      file->write(lines);
+    } catch (const Error& problem) {  // a message must not end what it tells of
+      file.reset();
+      console.print(problem.what());
+    }
+  }
+
   Console& console;
   LogLevel level;
   std::mutex mutex;
   std::optional<File> file;
+  std::optional<Text> early{std::in_place};  // lines from before a file was opened; nothing afterwards
 };
 
 std::optional<LogLevel> parse_log_level(std::string_view name) {
@@ -52,7 +68,7 @@ std::optional<LogLevel> parse_log_level(std::string_view name) {
   return std::nullopt;
 }
 
-Logger::Logger(Console& console, LogLevel level) : outputs_(new Outputs{console, level, {}, {}}) {}
+Logger::Logger(Console& console, LogLevel level) : outputs_(new Outputs(console, level)) {}
 
 Logger::Logger(std::shared_ptr<Outputs> outputs, int rank) : outputs_(std::move(outputs)), rank_(rank) {}
 
@@ -61,6 +77,10 @@ Logger Logger::for_rank(int rank) const { return {outputs_, rank}; }
 void Logger::open_file(const std::filesystem::path& path) {
   const std::lock_guard lock(outputs_->mutex);
   outputs_->file.emplace(File::append(path));
+  if (!outputs_->early) return;
+  const Text early = std::move(*outputs_->early);
+  outputs_->early.reset();
+  outputs_->keep(view(early));
 }
 
 Console& Logger::console() const { return outputs_->console; }
@@ -79,22 +99,16 @@ void Logger::log(LogLevel level, fmt::string_view format, fmt::format_args args)
     text.append(message);
     outputs_->console.print(view(text));
   }
-  if (outputs_->file) {
-    Text text;
-    for (std::string_view rest = view(message); true;) {
-      const std::size_t end = rest.find('\n');
-      append_time(text);
-      fmt::format_to(std::back_inserter(text), " rank {} {}: {}\n", rank_, name_of(level), rest.substr(0, end));
-      if (end == std::string_view::npos) break;
-      rest.remove_prefix(end + 1);
-    }
-    try {
-      outputs_->file->write(view(text));
-    } catch (const Error& problem) {  // a message must not end what it tells of
-      outputs_->file.reset();
-      outputs_->console.print(problem.what());
-    }
+  if (!outputs_->file && !outputs_->early) return;
+  Text lines;
+  for (std::string_view rest = view(message); true;) {
+    const std::size_t end = rest.find('\n');
+    append_time(lines);
+    fmt::format_to(std::back_inserter(lines), " rank {} {}: {}\n", rank_, name_of(level), rest.substr(0, end));
+    if (end == std::string_view::npos) break;
+    rest.remove_prefix(end + 1);
   }
+  outputs_->keep(view(lines));
 }
 
 }  // namespace ctrain

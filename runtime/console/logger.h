@@ -1,5 +1,5 @@
-// The one logger: messages for people, to the console and, once opened, to the run's log.txt. An object that is handed
-// around, never a global; each rank gets its own handle that names it:
+// The one logger: messages for people, to the console and to the run's log.txt, which gets those from before its
+// opening as well. An object that is handed around, never a global; each rank gets its own handle that names it:
 //   Logger logger(console, LogLevel::info);
 //   logger.open_file(run_folder / "log.txt");
 //   logger.for_rank(3).warning("the loss is {}", loss);
@@ -32,7 +32,8 @@ class Logger {
 
   [[nodiscard]] Logger for_rank(int rank) const;
 
-  // From now on messages are appended to this file as well; a running Error where it cannot be opened.
+  // From now on messages are appended to this file as well, after those that came before with their own times; a
+  // running Error where it cannot be opened.
   void open_file(const std::filesystem::path& path);
 
   [[nodiscard]] Console& console() const;

@@ -38,9 +38,9 @@ class MetricsWriter::Line {
  public:
   Line(Buffer& buffer, std::string_view kind) : buffer_(buffer) {
     buffer_.clear();
-    buffer_.append("{{\"kind\":\"{}\"", kind);
+    buffer_.append(R"({{"kind":"{}")", kind);
   }
-  void add(std::string_view key, std::string_view text) { buffer_.append(",\"{}\":\"{}\"", key, text); }
+  void add(std::string_view key, std::string_view text) { buffer_.append(R"(,"{}":"{}")", key, text); }
   void add(std::string_view key, std::int64_t number) { buffer_.append(",\"{}\":{}", key, number); }
   void add(std::string_view key, double number) {
     if (std::isfinite(number)) {

@@ -80,7 +80,7 @@ IdxFile read_idx(const std::filesystem::path& path, int dimensions) {
 
   // Read in blocks, so that a damaged header cannot ask for more memory than the file has content; one byte more than
   // expected shows whether anything follows.
-  const std::size_t expected = static_cast<std::size_t>(elements);
+  const auto expected = static_cast<std::size_t>(elements);
   std::size_t filled = 0;
   while (filled <= expected) {
     const std::size_t block = std::min(block_bytes, expected + 1 - filled);

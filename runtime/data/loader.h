@@ -1,5 +1,6 @@
-// A prefetching loader: a worker thread fills a ring of batches ahead of the training loop. Buffers are allocated once;
-// after its first steps the loader allocates nothing.
+// A prefetching loader: worker threads fill a ring of batches ahead of the training loop, each a whole batch at a time,
+// which come out in order whatever the number of workers. Buffers are allocated once; after its first steps the loader
+// allocates nothing.
 #pragma once
 
 #include <condition_variable>
@@ -16,12 +17,13 @@ namespace ctrain {
 
 class Loader {
  public:
-  // Starts at step 0 of epoch 0 and works up to `prefetch_depth` (at least 1) batches ahead. The dataset and the
-  // pipeline must outlive the loader; many loaders, of many ranks, may share them.
+  // Starts at step 0 of epoch 0 and works up to `prefetch_depth` (at least 1) batches ahead. With 0 workers and a depth
+  // of 0, next() makes the batch itself. The dataset and the pipeline must outlive the loader; many loaders, of many
+  // ranks, may share them.
   Loader(const Dataset& dataset, const TransformPipeline& pipeline, const SamplerOptions& options,
-         std::vector<Feed> feeds, int prefetch_depth);
+         const std::vector<Feed>& feeds, int prefetch_depth, int workers = 1);
 
-  [[nodiscard]] std::int64_t steps_per_epoch() const { return assembler_.sampler().steps_per_epoch(); }
+  [[nodiscard]] std::int64_t steps_per_epoch() const { return assemblers_.front().sampler().steps_per_epoch(); }
 
   // Host memory of the ring: prefetch_depth + 1 batches.
   [[nodiscard]] std::int64_t buffer_bytes() const;
@@ -34,19 +36,25 @@ class Loader {
   void seek(std::int64_t epoch, std::int64_t step);
 
  private:
-  void work(const std::stop_token& stop);
+  struct Slot {
+    Batch batch;
+    bool is_being_made = false;
+    std::exception_ptr failure;  // of the batch made last
+  };
 
-  BatchAssembler assembler_;  // of the worker
-  std::vector<Batch> ring_;   // batch number n is in slot n % size; one more than the depth, for the one handed out
+  [[nodiscard]] Slot& slot_of(std::int64_t number) { return ring_[static_cast<std::size_t>(number) % ring_.size()]; }
+  void work(const std::stop_token& stop, BatchAssembler& assembler);
+  void make_next(std::unique_lock<std::mutex>& lock, BatchAssembler& assembler);  // unlocks while it works
 
-  std::mutex mutex_;  // guards what follows
+  std::vector<BatchAssembler> assemblers_;  // of each worker
+
+  std::mutex mutex_;  // guards what follows, but the batch of a slot while it is being made or handed out
   std::condition_variable_any changed_;
-  std::int64_t epoch_ = 0, step_ = 0;       // of the batch that is made next
-  std::int64_t made_ = 0, handed_out_ = 0;  // batches since the last seek
-  std::int64_t seeks_ = 0;                  // tells a batch begun before a seek
-  std::exception_ptr failure_;              // of batch number made_; no more are made
+  std::vector<Slot> ring_;                   // one more than the depth, for the batch handed out
+  std::int64_t epoch_ = 0, step_ = 0;        // of the batch that is begun next
+  std::int64_t begun_ = 0, handed_out_ = 0;  // batches since the last seek
 
-  std::jthread worker_;  // last: it ends before the rest goes
+  std::vector<std::jthread> workers_;  // last: they end before the rest goes
 };
 
 }  // namespace ctrain

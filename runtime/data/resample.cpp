@@ -11,6 +11,9 @@ constexpr std::int32_t half = 1 << (fraction_bits - 1);
 
 std::uint8_t rounded(std::int32_t sum) { return static_cast<std::uint8_t>(std::clamp(sum >> fraction_bits, 0, 255)); }
 
+// As Pillow rounds, to the bit (std::lround looks at the digits that x + 0.5 loses).
+int round_half_up(double x) { return static_cast<int>(x + 0.5); }  // NOLINT(bugprone-incorrect-roundings): Pillow's
+
 }  // namespace
 
 AxisFilter::AxisFilter(int input, int output) : first_(static_cast<std::size_t>(output)) {
@@ -21,8 +24,8 @@ AxisFilter::AxisFilter(int input, int output) : first_(static_cast<std::size_t>(
   std::vector<double> exact(static_cast<std::size_t>(taps_));
   for (int i = 0; i < output; ++i) {
     const double center = (i + 0.5) * scale;
-    const int begin = std::max(static_cast<int>(center - radius + 0.5), 0);
-    const int end = std::min(static_cast<int>(center + radius + 0.5), input);
+    const int begin = std::max(round_half_up(center - radius), 0);
+    const int end = std::min(round_half_up(center + radius), input);
     // A window at the far edge starts earlier and has leading zero weights, so that all `taps` lie inside the input.
     const int start = std::min(begin, input - taps_);
     first_[static_cast<std::size_t>(i)] = start;
@@ -34,7 +37,7 @@ AxisFilter::AxisFilter(int input, int output) : first_(static_cast<std::size_t>(
     }
     std::int32_t* weights = weights_.data() + static_cast<std::size_t>(i) * exact.size();
     for (std::size_t t = 0; t < exact.size(); ++t) {
-      weights[t] = static_cast<std::int32_t>(0.5 + exact[t] / total * (1 << fraction_bits));
+      weights[t] = round_half_up(exact[t] / total * (1 << fraction_bits));
     }
   }
 }

@@ -2,9 +2,7 @@
 
 #include <mutex>
 
-#include "../runtime/data/fixtures.h"
 #include "../support/program_on_rank.h"
-#include "../support/run_ranks.h"
 #include "causal_transformer.h"
 #include "ops/philox.h"
 #include "runtime/data/batch_assembler.h"
@@ -15,7 +13,7 @@ namespace ctrain {
 namespace {
 
 constexpr std::int64_t batch = 72, samples = 400, classes = 10;
-constexpr int side = 6;
+constexpr int side = test::image_side;
 
 Setting augmentation() {
   using test::mapping;
@@ -65,13 +63,6 @@ std::mutex collecting;  // the ranks of one process write into one TrainingRun
 
 }  // namespace
 
-std::string MeshCase::text() const {
-  std::string result = data > 1 ? "data " + std::to_string(data) : "";
-  if (tensor > 1) result += (result.empty() ? "" : " x ") + mode + " " + std::to_string(tensor);
-  if (mode == "2.5d") result += " (depth " + std::to_string(depth) + ")";
-  return result.empty() ? "one rank" : result;
-}
-
 const std::vector<MeshCase>& all_meshes() {
   static const std::vector<MeshCase> meshes = {
       {"", 2, 1},         {"", 4, 1},         {"1d", 1, 2},       {"1d", 1, 3},       {"1d", 1, 4},
@@ -94,17 +85,9 @@ JobOptions vit_job(const MeshCase& mesh, DType real) {
   vit.mlp_ratio = 2;
   vit.dropout = vit.attention_dropout = 0.1;
   vit.drop_path = 0.2;
-  JobOptions job;
+  JobOptions job = test::small_job(mesh, batch, real);
   job.model = make_vit(vit);
-  job.sample.extents = {1, side, side};
-  job.loss.label_smoothing = 0.1;
-  job.tensor_mode = mesh.mode;
-  job.data = mesh.data;
-  job.tensor = mesh.tensor;
-  job.depth = mesh.depth;
-  job.global_batch = batch;
-  job.real = real;
-  job.seed = 7;
+  job.evaluation = false;
   job.keep_gradients = true;
   return job;
 }

@@ -13,6 +13,7 @@
 #include "parallel/comm/communicator.h"
 #include "runtime/plan.h"
 #include "runtime/rank.h"
+#include "tests/support/small_job.h"
 
 namespace ctrain {
 
@@ -22,12 +23,7 @@ struct TrainingRun {
   bool replicas_equal = true;                            // ranks that hold the same part hold the same bits
 };
 
-struct MeshCase {
-  std::string mode;
-  int data = 1, tensor = 1, depth = 1;
-  [[nodiscard]] int ranks() const { return data * tensor; }
-  [[nodiscard]] std::string text() const;
-};
+using test::MeshCase;
 
 // The meshes of the table, one rank apart; a handful of them for runs under mpirun.
 const std::vector<MeshCase>& all_meshes();

@@ -8,7 +8,7 @@
 
 #include "../support/program_on_rank.h"
 #include "parallel/partition.h"
-#include "small_job.h"
+#include "tests/support/small_job.h"
 
 namespace ctrain {
 namespace {
@@ -16,7 +16,7 @@ namespace {
 using Weights = std::map<std::string, test::LogicalTensor>;
 
 // The initial weights of the small job on this mesh, put together; `equal`: ranks that share a part agree on it.
-Weights initial_weights(const test::MeshSizes& mesh, bool& equal, std::uint64_t seed = 7) {
+Weights initial_weights(const test::MeshCase& mesh, bool& equal, std::uint64_t seed = 7) {
   JobOptions job = test::small_job(mesh, 12);
   job.seed = seed;
   Weights weights;
@@ -39,7 +39,7 @@ TEST_CASE("Initial weights do not depend on the mesh, only on the seed", "[initi
   bool equal = true;
   const Weights serial = initial_weights({}, equal);
   REQUIRE(serial.size() == 2 * 12 + 8);
-  for (const test::MeshSizes& mesh : {test::MeshSizes{"1d", 1, 4}, {"2d", 1, 9}, {"2d", 2, 4}, {"", 2, 1}})
+  for (const test::MeshCase& mesh : {test::MeshCase{"1d", 1, 4}, {"2d", 1, 9}, {"2d", 2, 4}, {"", 2, 1}})
     CHECK(initial_weights(mesh, equal) == serial);
   CHECK(equal);
   const Weights other = initial_weights({}, equal, 8);

@@ -6,7 +6,7 @@
 #include "runtime/models/mlp.h"
 #include "runtime/models/vit.h"
 #include "runtime/plan.h"
-#include "small_job.h"
+#include "tests/support/small_job.h"
 
 namespace ctrain {
 namespace {
@@ -85,7 +85,7 @@ int count_clobbered(const CompiledProgram& compiled) {
 }
 
 TEST_CASE("No step writes over what is still to be read", "[memory_plan]") {
-  for (const test::MeshSizes& mesh : {test::MeshSizes{}, {"1d", 1, 2}, {"2d", 1, 4}, {"2d", 2, 4}})
+  for (const test::MeshCase& mesh : {test::MeshCase{}, {"1d", 1, 2}, {"2d", 1, 4}, {"2d", 2, 4}})
     for (const DType real : {DType::f32, DType::f64}) {
       JobOptions job = test::small_job(mesh, 24, real);
       job.keep_gradients = mesh.data == 2;
@@ -110,10 +110,10 @@ void check_peak(const JobOptions& job, const std::string& what) {
   }
 }
 
-const std::vector<test::MeshSizes> meshes{{}, {"1d", 1, 2}, {"2d", 1, 4}, {"", 2, 1}};
+const std::vector<test::MeshCase> meshes{{}, {"1d", 1, 2}, {"2d", 1, 4}, {"", 2, 1}};
 
 TEST_CASE("The arena of a ViT-Tiny of twelve layers is within 10 % of the lower bound", "[memory_plan]") {
-  for (const test::MeshSizes& mesh : meshes) {
+  for (const test::MeshCase& mesh : meshes) {
     JobOptions job = test::small_job(mesh, 64, DType::f32);
     job.model = make_vit({.img_size = 32,
                           .patch_size = 4,
@@ -129,7 +129,7 @@ TEST_CASE("The arena of a ViT-Tiny of twelve layers is within 10 % of the lower 
 }
 
 TEST_CASE("The arena of an MLP is within 10 % of the lower bound", "[memory_plan]") {
-  for (const test::MeshSizes& mesh : meshes) {
+  for (const test::MeshCase& mesh : meshes) {
     JobOptions job = test::small_job(mesh, 128, DType::f32);
     job.model = make_mlp({.dims = {256, 1024, 256, 1024, 10}, .dropout = 0.1});
     job.sample.extents = {256};

@@ -5,12 +5,12 @@
 #include <cmath>
 #include <mutex>
 
-#include "small_job.h"
+#include "tests/support/small_job.h"
 
 namespace ctrain {
 namespace {
 
-using test::MeshSizes;
+using test::MeshCase;
 using test::SmallData;
 
 struct Results {
@@ -56,7 +56,7 @@ void check_equal(const std::vector<StepResult>& actual, const std::vector<StepRe
   }
 }
 
-const std::vector<MeshSizes> meshes{{"1d", 1, 2}, {"2d", 1, 4}, {"2d", 1, 9}, {"", 4, 1}, {"2d", 2, 4}};
+const std::vector<MeshCase> meshes{{"1d", 1, 2}, {"2d", 1, 4}, {"2d", 1, 9}, {"", 4, 1}, {"2d", 2, 4}};
 
 TEST_CASE("Batches that no mesh divides, the last one short: training and evaluation as on one rank", "[rank]") {
   const SmallData data(50);  // batches of 22, 22 and 6: on 2d 9 padded to 24, on data 4 some ranks get no sample
@@ -67,7 +67,7 @@ TEST_CASE("Batches that no mesh divides, the last one short: training and evalua
   double samples = 0;
   for (const StepResult& step : serial.evaluation) samples += step.samples;
   CHECK(samples == 50);
-  for (const MeshSizes& mesh : meshes) {
+  for (const MeshCase& mesh : meshes) {
     const Results parallel = run(test::small_job(mesh, 22), data, 6);
     INFO(mesh.mode << " " << mesh.data << " x " << mesh.tensor);
     CHECK(parallel.equal_on_all_ranks);
@@ -114,7 +114,7 @@ TEST_CASE("Rows with label -1 do not count", "[rank]") {
 }
 
 TEST_CASE("A rank allocates what its plan says", "[rank]") {
-  for (const MeshSizes& mesh : {MeshSizes{}, MeshSizes{"2d", 1, 4}}) {
+  for (const MeshCase& mesh : {MeshCase{}, MeshCase{"2d", 1, 4}}) {
     std::vector<int> right(static_cast<std::size_t>(mesh.tensor));
     test::run_job(test::small_job(mesh, 12), [&](Rank& rank, Communicator& world) {
       // Every parameter begins on a line of its own, which the plan does not count.

@@ -5,14 +5,14 @@
 #include <catch2/catch.hpp>
 
 #include "memory/allocation_counter.h"
-#include "small_job.h"
+#include "tests/support/small_job.h"
 
 namespace ctrain {
 namespace {
 
 // The counters after each step, as the first rank saw them. They are the process's: they are read where every rank has
 // ended its step and none has begun the next. A step is one of training and one of evaluation, on prefetched batches.
-std::vector<AllocationCount> count_steps(const test::MeshSizes& mesh, int threads, std::size_t steps) {
+std::vector<AllocationCount> count_steps(const test::MeshCase& mesh, int threads, std::size_t steps) {
   JobOptions job = test::small_job(mesh, 12, DType::f32);
   job.optimizer.kind = OptimizerOptions::Kind::adam;
   const test::SmallData data(50);
@@ -32,7 +32,7 @@ std::vector<AllocationCount> count_steps(const test::MeshSizes& mesh, int thread
   return counts;
 }
 
-void check_steps(const test::MeshSizes& mesh, int threads) {
+void check_steps(const test::MeshCase& mesh, int threads) {
   const std::vector<AllocationCount> counts = count_steps(mesh, threads, 12);
   const auto vendor_calls = [&](std::size_t step) { return counts[step].vendor_calls - counts[step - 1].vendor_calls; };
   const auto vendor_bytes = [&](std::size_t step) { return counts[step].vendor_bytes - counts[step - 1].vendor_bytes; };

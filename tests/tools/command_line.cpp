@@ -1,6 +1,7 @@
 // Commands and options: what is taken, what is refused, and how.
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "program.h"
@@ -83,6 +84,37 @@ TEST_CASE("What is not built yet is refused by its name") {
   check_refused(place, {"--config", "good.yaml", "--device", "cuda"}, {"'cuda'", "not built yet"});
   for (const char* backend : {"nccl", "gloo"})
     check_refused(place, {"--config", "good.yaml", "--backend", backend}, {backend, "not built yet"});
+}
+
+TEST_CASE("What is told before the run folder stands is in its log.txt as well") {
+  const Workplace place;
+  place.write("good.yaml", "MY_WIDTH: 3\n" + small_vit());
+  const Ended ended = place.run({"--config", "good.yaml", "--output", "run", "--steps", "0", "--quiet"});
+  CHECK_THAT(ended.error, StartsWith("warning: good.yaml:1:1: MY_WIDTH"));
+  CHECK_THAT(place.read("run/log.txt"), Contains(" rank 0 warning: good.yaml:1:1: MY_WIDTH"));
+}
+
+TEST_CASE("num_workers changes what is kept in memory, not what is trained") {
+  const Workplace place;
+  place.write("good.yaml", small_vit());
+  const auto train = [&](int workers) {
+    const std::string output = "workers-" + std::to_string(workers);
+    const std::string number = ".dataloader.num_workers=" + std::to_string(workers);
+    const Ended ended = place.run({"--config", "good.yaml", "--output", output, "--set", "checkpoints.every=2", "--set",
+                                   "train_data" + number, "--set", "test_data" + number});
+    INFO(ended.error);
+    REQUIRE(ended.exit_code == 0);
+    return output;
+  };
+  const std::string none = train(0), many = train(3);
+  CHECK(place.read(none + "/checkpoints/step_2/model.safetensors") ==
+        place.read(many + "/checkpoints/step_2/model.safetensors"));
+  const auto host = [&](const std::string& output) {
+    return nlohmann::json::parse(place.read(output + "/summary.json"))["memory"][0]["host"];
+  };
+  CHECK(host(none)["measured"] == host(none)["predicted"]);
+  CHECK(host(many)["measured"] == host(many)["predicted"]);
+  CHECK(host(many)["measured"].get<std::int64_t>() == 4 * host(none)["measured"].get<std::int64_t>());
 }
 
 TEST_CASE("`-` and `_` are the same, and `ctrain train` is `ctrain`") {

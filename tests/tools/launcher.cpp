@@ -20,6 +20,28 @@ TEST_CASE("Under mpirun a mistake is told once, by rank 0", "[mpi]") {
   check_refused(place, {"--config", "good.yaml", "--backend", "local"}, {"--backend local", "mpirun"}, mpirun);
 }
 
+TEST_CASE("A launcher that says four ranks where MPI knows one is refused before anything is written") {
+  const Workplace place;
+  place.write("good.yaml", small_vit());
+  const auto environment = [](std::vector<std::string> variables) {
+    variables.insert(variables.begin(), {"env", "ASAN_OPTIONS=detect_leaks=0"});
+    return variables;
+  };
+  const auto srun = environment({"SLURM_STEP_ID=0", "SLURM_PROCID=0", "SLURM_NPROCS=4", "SLURM_JOBID=7",
+                                 "SLURM_STEPID=0", "SLURM_NODELIST=localhost"});
+  const auto other_mpirun = environment({"OMPI_COMM_WORLD_SIZE=4", "OMPI_COMM_WORLD_RANK=0"});
+  for (const auto& launcher : {srun, other_mpirun})
+    check_refused(place, {"--config", "good.yaml"}, {"4 ranks", "MPI says 1", "srun --mpi=pmix"}, launcher);
+}
+
+TEST_CASE("Under mpirun a folder that holds a run, or cannot be made, is refused by rank 0", "[mpi]") {
+  const Workplace place;
+  place.write("good.yaml", small_vit());
+  place.write("run/config.yaml", "");
+  check_refused(place, {"--config", "good.yaml", "--output", "run"}, {"already holds a run"}, mpirun);
+  check_refused(place, {"--config", "good.yaml", "--output", "good.yaml/run"}, {"cannot make the run folder"}, mpirun);
+}
+
 TEST_CASE("mpirun's ranks train what ranks in one process train", "[mpi]") {
   const Workplace place;
   place.write("good.yaml", with(small_vit(), "BATCH_SIZE", "checkpoints: {every: 2}\nBATCH_SIZE"));

@@ -47,6 +47,10 @@ echo 'echo "left out: $0 runs this test"' >tools/test.sh
 chmod +x build/release/ctrain tools/*.sh bin/cmake
 export PATH="$scratch/bin:$PATH"
 
+is_usable() {  # srun may be installed where no cluster is
+  command -v "$1" >/dev/null && { [ "$1" != srun ] || sinfo >/dev/null 2>&1; }
+}
+
 blocks=$(awk '/^```sh/ {++n; print FILENAME ":" FNR ":" $0 > "block-" n ".fence"; inside = 1; next}
               /^```/ {inside = 0} inside {print > "block-" n ".sh"} END {print n + 0}' "$source_folder/README.md")
 ran=0
@@ -58,8 +62,8 @@ for ((n = 1; n <= blocks; ++n)); do
   fi
   needs=
   if [[ $fence == *needs=* ]]; then needs=${fence##*needs=}; fi
-  if [ -n "$needs" ] && ! command -v "$needs" >/dev/null; then
-    echo "$fence: skipped: $needs is not installed"
+  if [ -n "$needs" ] && ! is_usable "$needs"; then
+    echo "$fence: skipped: $needs is not installed, or has no cluster"
     continue
   fi
   echo "$fence"

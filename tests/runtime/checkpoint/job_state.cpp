@@ -5,17 +5,17 @@
 #include <mutex>
 
 #include "../../support/program_on_rank.h"
-#include "../small_job.h"
 #include "../temporary_folder.h"
 #include "runtime/checkpoint/safetensors.h"
+#include "tests/support/small_job.h"
 
 namespace ctrain {
 namespace {
 
-using test::MeshSizes;
+using test::MeshCase;
 using Tensors = std::map<std::string, test::LogicalTensor>;
 
-JobOptions adam_job(const MeshSizes& mesh) {
+JobOptions adam_job(const MeshCase& mesh) {
   JobOptions job = test::small_job(mesh, 12);
   job.optimizer.kind = OptimizerOptions::Kind::adam;
   return job;
@@ -34,7 +34,7 @@ void collect(const Rank& rank, Tensors& tensors) {
 }
 
 // Trains two steps on this mesh and saves; returns what was in memory.
-Tensors train_and_save(const MeshSizes& mesh, const std::filesystem::path& folder) {
+Tensors train_and_save(const MeshCase& mesh, const std::filesystem::path& folder) {
   const JobOptions job = adam_job(mesh);
   const test::SmallData data(24);
   Tensors tensors;
@@ -53,7 +53,7 @@ Tensors train_and_save(const MeshSizes& mesh, const std::filesystem::path& folde
   return tensors;
 }
 
-Tensors load(const MeshSizes& mesh, const std::filesystem::path& folder, bool optimizer = true) {
+Tensors load(const MeshCase& mesh, const std::filesystem::path& folder, bool optimizer = true) {
   Tensors tensors;
   std::mutex mutex;
   test::run_job(adam_job(mesh), [&](Rank& rank, Communicator&) {
@@ -68,7 +68,7 @@ TEST_CASE("What one mesh saves, any mesh loads, to the bit", "[job_state]") {
   const TemporaryFolder folder;
   const Tensors saved = train_and_save({"2d", 1, 4}, folder.path());
   REQUIRE(saved.size() == 3 * 32);  // parameters, first and second moments
-  for (const MeshSizes& mesh : {MeshSizes{}, {"1d", 1, 2}, {"2d", 1, 4}, {"2d", 1, 9}, {"", 2, 1}}) {
+  for (const MeshCase& mesh : {MeshCase{}, {"1d", 1, 2}, {"2d", 1, 4}, {"2d", 1, 9}, {"", 2, 1}}) {
     INFO(mesh.mode << " " << mesh.data << " x " << mesh.tensor);
     CHECK(load(mesh, folder.path()) == saved);
   }

@@ -38,27 +38,32 @@ TEST_CASE("The console shows level and rank where they matter, and drops what is
   CHECK(captured.text() == "epoch 1 of 2\nwarning: careful\nrank 3: error: lost\nrank 3: here\n");
 }
 
-TEST_CASE("log.txt has time, rank and level on every line, from its opening on, whatever the console's level") {
+TEST_CASE(
+    "log.txt has time, rank and level on every line, also from before its opening, whatever the console's level") {
   const TemporaryFolder folder;
   CapturedConsole captured;
   Logger logger(captured.console, LogLevel::warning);
   const Logger other = logger.for_rank(2);
   logger.info("before");
+  other.warning("early");
+  logger.debug("never");
   logger.open_file(folder / "log.txt");
   logger.info("two\nlines");
   other.warning("from another rank");
   logger.debug("never");
-  CHECK(captured.text() == "rank 2: warning: from another rank\n");
+  CHECK(captured.text() == "rank 2: warning: early\nrank 2: warning: from another rank\n");
   const auto lines = lines_of(read_file(folder / "log.txt"));
-  REQUIRE(lines.size() == 3);
+  REQUIRE(lines.size() == 5);
   const std::string time = R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d{4} )";
-  CHECK(std::regex_match(lines[0], std::regex(time + "rank 0 info: two")));
-  CHECK(std::regex_match(lines[1], std::regex(time + "rank 0 info: lines")));
-  CHECK(std::regex_match(lines[2], std::regex(time + "rank 2 warning: from another rank")));
+  CHECK(std::regex_match(lines[0], std::regex(time + "rank 0 info: before")));
+  CHECK(std::regex_match(lines[1], std::regex(time + "rank 2 warning: early")));
+  CHECK(std::regex_match(lines[2], std::regex(time + "rank 0 info: two")));
+  CHECK(std::regex_match(lines[3], std::regex(time + "rank 0 info: lines")));
+  CHECK(std::regex_match(lines[4], std::regex(time + "rank 2 warning: from another rank")));
 
   Logger(logger).open_file(folder / "log.txt");  // a resumed run goes on in the same file
   logger.info("more");
-  CHECK(lines_of(read_file(folder / "log.txt")).size() == 4);
+  CHECK(lines_of(read_file(folder / "log.txt")).size() == 6);
 }
 
 TEST_CASE("Messages of several ranks stay whole") {

@@ -134,10 +134,37 @@ TEST_CASE("A loader goes on anywhere, at once, with the batches of an uninterrup
   check_from(2, 0, 12);
 }
 
-TEST_CASE("What goes wrong in the worker is thrown by next, after the batches before it") {
+TEST_CASE("Any number of workers brings the same batches in the same order, also after seeks") {
+  const PatternDataset dataset(50, shape);
+  const TransformPipeline transforms = augmenting(dataset);
+  const SamplerOptions options{.batch_size = 8, .shuffle = true, .seed = 11};
+  const std::vector<Feed> feeds{images(0, 8), labels(0, 8)};
+  const int workers = GENERATE(0, 2, 3, 7);
+  const int depth = GENERATE_COPY(workers == 0 ? 0 : 1, workers);
+  Loader one(dataset, transforms, options, feeds, 2), many(dataset, transforms, options, feeds, depth, workers);
+  CHECK(many.buffer_bytes() / (depth + 1) == one.buffer_bytes() / 3);
+  const auto check_steps = [&](int steps) {
+    for (int n = 0; n < steps; ++n) {
+      const Batch &expected = one.next(), &found = many.next();
+      CHECK(found.epoch == expected.epoch);
+      CHECK(found.step == expected.step);
+      CHECK(copy<float>(found, 0, 8 * pixels) == copy<float>(expected, 0, 8 * pixels));
+      CHECK(copy<std::int32_t>(found, 1, 8) == copy<std::int32_t>(expected, 1, 8));
+    }
+  };
+  check_steps(20);
+  for (int i = 0; i < 100; ++i) {
+    one.seek(i % 3, i % 7);
+    many.seek(i % 3, i % 7);
+    check_steps(i % 3);
+  }
+}
+
+TEST_CASE("What goes wrong while a batch is made is thrown by next, after the batches before it") {
   const FailingDataset dataset(20, shape);
   const TransformPipeline transforms = augmenting(dataset);
-  Loader loader(dataset, transforms, {.batch_size = 3}, {images(0, 3)}, 2);
+  const int workers = GENERATE(0, 1, 4);
+  Loader loader(dataset, transforms, {.batch_size = 3}, {images(0, 3)}, workers, workers);
   CHECK(loader.next().step == 0);
   CHECK(loader.next().step == 1);
   CHECK_THROWS_WITH(loader.next(), "sample 7 is damaged");

@@ -4,21 +4,30 @@
 #include <functional>
 #include <string>
 
-#include "../support/run_ranks.h"
-#include "data/fixtures.h"
+#include "../runtime/data/fixtures.h"
+#include "run_ranks.h"
 #include "runtime/data/loader.h"
 #include "runtime/models/vit.h"
 #include "runtime/rank.h"
 
 namespace ctrain::test {
 
-struct MeshSizes {
+struct MeshCase {
   std::string mode;
-  int data = 1, tensor = 1;
+  int data = 1, tensor = 1, depth = 1;
+  [[nodiscard]] int ranks() const { return data * tensor; }
+  [[nodiscard]] std::string text() const {  // "data 2 x 2.5d 8 (depth 2)"
+    std::string result = data > 1 ? "data " + std::to_string(data) : "";
+    if (tensor > 1) result += (result.empty() ? "" : " x ") + mode + " " + std::to_string(tensor);
+    if (mode == "2.5d") result += " (depth " + std::to_string(depth) + ")";
+    return result.empty() ? "one rank" : result;
+  }
 };
 
+constexpr int image_side = 6;
+
 inline std::shared_ptr<const Model> small_vit() {
-  return make_vit({.img_size = 6,
+  return make_vit({.img_size = image_side,
                    .patch_size = 3,
                    .in_channels = 1,
                    .num_classes = 10,
@@ -32,14 +41,15 @@ inline std::shared_ptr<const Model> small_vit() {
 }
 
 // The small ViT on every mesh of up to nine ranks, with an evaluation step.
-inline JobOptions small_job(const MeshSizes& mesh, std::int64_t global_batch, DType real = DType::f64) {
+inline JobOptions small_job(const MeshCase& mesh, std::int64_t global_batch, DType real = DType::f64) {
   JobOptions job;
   job.model = small_vit();
-  job.sample.extents = {1, 6, 6};
+  job.sample.extents = {1, image_side, image_side};
   job.loss.label_smoothing = 0.1;
   job.tensor_mode = mesh.mode;
   job.data = mesh.data;
   job.tensor = mesh.tensor;
+  job.depth = mesh.depth;
   job.global_batch = global_batch;
   job.real = real;
   job.seed = 7;
@@ -51,7 +61,7 @@ inline JobOptions small_job(const MeshSizes& mesh, std::int64_t global_batch, DT
 class SmallData {
  public:
   explicit SmallData(std::int64_t size, std::uint64_t seed = 5)
-      : dataset_(size, {1, 6, 6}),
+      : dataset_(size, {1, image_side, image_side}),
         pipeline_(pipeline(dataset_, {mapping({{"type", Setting::of(std::string("ToTensor"))}}),
                                       mapping({{"type", Setting::of(std::string("Normalize"))},
                                                {"mean", reals({0.5})},
