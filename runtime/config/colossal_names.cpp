@@ -222,7 +222,8 @@ class Translator {
     // Only the memory of a run depends on it, so that old files need not be changed.
     if (const Setting* checkpoint = vit.find("checkpoint")) {
       if (checkpoint->inline_text() == "true")
-        warn(checkpoint->key_location(), "checkpoint", "activation checkpointing is not built yet in this version");
+        warn(checkpoint->key_location(), "checkpoint",
+             "activation checkpointing is not built yet in this version; results are the same, but take more memory");
       erase(vit, "checkpoint");
     }
     model = std::move(vit);

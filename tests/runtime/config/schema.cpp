@@ -161,7 +161,7 @@ TEST_CASE("what is not built yet is refused by its name", "[config]") {
                                                                   {"libraries", "[libmine.so]"},
                                                                   {"layout", "{a: {split: -1}}"},
                                                                   {"cuda_graph", "true"},
-                                                                  {"logging", "{root_path: x}"},
+                                                                  {"logging", "{level: x}"},
                                                                   {"parallel.moe", "{size: 2}"},
                                                                   {"parallel.tensor.depth", "2"},
                                                                   {"model.checkpoint", "true"},
