@@ -73,7 +73,7 @@ class TextParser : public OperatorParser {
   TextParser(std::string_view text, const NameLookup& lookup) : rest_(text), lookup_(lookup) {}
 
   Setting parse() {
-    const Setting value = sum();
+    Setting value = sum();
     peek();  // passes blanks
     if (!rest_.empty()) throw usage_error("'{}' does not belong into an expression", rest_);
     return value;

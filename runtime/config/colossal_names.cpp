@@ -233,7 +233,7 @@ class Translator {
   void translate_part(const Setting& part, const std::string& path, Setting& vit) {
     const Part* row = find_part(path);
     for (const auto& [key, value] : part.members()) {
-      const std::string inner = path.empty() ? key : path + "." + key;
+      const std::string inner = path.empty() ? key : fmt::format("{}.{}", path, key);
       if (key == "type") {
         if (row != nullptr) check_type(*row, value, inner);
       } else if (find_part(inner) != nullptr && value.kind() == Kind::mapping) {

@@ -7,6 +7,7 @@
 #include "runtime/config/overrides.h"
 #include "runtime/config/python_reader.h"
 #include "runtime/config/recipes.h"
+#include "runtime/config/schema.h"
 #include "runtime/config/validate.h"
 #include "runtime/config/yaml_reader.h"
 #include "runtime/config/yaml_writer.h"
@@ -59,6 +60,15 @@ PythonFile read_python_file(std::string_view text, const std::string& file, cons
   return read;
 }
 
+// In a .py file a name may have any case: one that is no key, and that others use, is a variable.
+void drop_variables(Setting& root, const std::set<std::string>& used) {
+  if (used.empty()) return;
+  std::erase_if(root.members(), [&](const Setting::Member& member) {
+    const std::string& name = member.first;
+    return used.contains(name) && !is_variable_name(name) && find_field(root_fields(), name) == nullptr;
+  });
+}
+
 }  // namespace
 
 Configuration load_configuration_text(std::string_view text, const std::string& file,
@@ -78,6 +88,7 @@ Configuration load_configuration_text(std::string_view text, const std::string& 
   if (!recipe.empty()) add_recipe(written, recipe, configuration.warnings);
   for (const std::string& assignment : overrides) apply_override(written, assignment, problems);
   ReferenceResult references = resolve_references(written, problems);
+  drop_variables(written, used);
   references.used.merge(used);
   translate_colossal_names(written, problems, configuration.warnings);
 

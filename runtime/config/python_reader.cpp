@@ -7,7 +7,6 @@
 #include "runtime/config/nearest.h"
 #include "runtime/config/overrides.h"
 #include "runtime/config/python_values.h"
-#include "runtime/config/schema.h"
 
 namespace ctrain {
 namespace {
@@ -44,10 +43,6 @@ class Reader {
 
   PythonFile finish() {
     merge_members_of_config();
-    std::erase_if(root_.members(), [this](const Setting::Member& member) {
-      return used_.contains(member.first) && !is_variable_name(member.first) &&
-             find_field(root_fields(), member.first) == nullptr;
-    });
     return {std::move(root_), std::move(used_)};
   }
 

@@ -20,7 +20,7 @@ namespace ctrain {
 
 struct PythonFile {
   Setting root;                // a mapping of the assigned names
-  std::set<std::string> used;  // names that values further down use; such names in lower case are not in the tree
+  std::set<std::string> used;  // those that values further down use
 };
 
 // `file` is the name in locations. Overrides (KEY.PATH=VALUE) of a name take effect where it is assigned, so that what

@@ -162,6 +162,15 @@ TEST_CASE("LRSchedulerHook brings its schedule along", "[config]") {
              Contains("run.py:13:81: lr_scheduler.type: 'OneCycleLR': is not built yet"));
 }
 
+TEST_CASE("a name that others use is a variable, whatever its case", "[config]") {
+  const std::string text = "rate, Unused = 0.5, 1\n" + replaced(old_model, "lr=0.1", "lr=rate");
+  CHECK(python_problem(text) == "run.py:1:7: Unused: '1': expected a known key");
+  const std::string good = replaced(text, ", Unused = 0.5, 1", " = 0.5");
+  CHECK(load_python(good).root.at("optimizer.lr").real() == 0.5);
+  CHECK(load_python(good, {"rate=0.25"}).root.at("optimizer.lr").real() == 0.25);
+  CHECK(load_python(good, {"model.mlp_ratio=${rate * 4}"}).root.at("model.mlp_ratio").real() == 2);
+}
+
 TEST_CASE("old forms of data, schedule and logging", "[config]") {
   const std::string more =
       "train_data['dataloader'] = dict(sampler=dict(type='DataParallelSampler', shuffle=True))\n"
