@@ -250,17 +250,12 @@ class Checker {
   bool references_failed_;
 };
 
-bool is_upper_case(const std::string& name) {
-  const auto fits = [](char c) { return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; };
-  return name[0] >= 'A' && name[0] <= 'Z' && std::all_of(name.begin(), name.end(), fits);
-}
-
 // The reserved key that an upper-case name was probably meant to be: DEPTH is nobody's misspelling, BATCHSIZE is.
 std::string misspelt_key(const std::string& name) {
   if (contains(documented_variables(), name)) return "";
   for (const Field& field : root_fields()) {
     const std::size_t distance = edit_distance(name, field.name);
-    const bool reserved_upper = is_upper_case(field.name);
+    const bool reserved_upper = is_variable_name(field.name);
     if (distance == 0 || (reserved_upper && distance <= (field.name.size() > 5 ? 2 : 1))) return field.name;
   }
   return "";
@@ -276,7 +271,7 @@ Setting apply_schema(const Setting& written, const ReferenceResult& references, 
   }
   const auto is_variable = [&](const Setting::Member& member) {
     const auto& [name, value] = member;
-    if (!is_upper_case(name) || !misspelt_key(name).empty()) return false;
+    if (!is_variable_name(name) || !misspelt_key(name).empty()) return false;
     if (!references.used.contains(name))
       warnings.push_back(fmt::format("{}: {}: nothing uses this variable", value.key_location().text(), name));
     return true;

@@ -51,7 +51,7 @@ Setting power(const Setting& a, const Setting& b) {
   return finite(std::pow(a.real(), b.real()));
 }
 
-Setting divide(const Setting& a, const std::string& op, const Setting& b) {
+Setting divide(const Setting& a, std::string_view op, const Setting& b) {
   if (b.real() == 0) throw usage_error("division by zero");
   if (op == "/") return finite(a.real() / b.real());
   if (!is_integer(a) || !is_integer(b))
@@ -62,25 +62,15 @@ Setting divide(const Setting& a, const std::string& op, const Setting& b) {
   return Setting::of(op == "//" ? quotient : x - quotient * y);
 }
 
-Setting apply(const Setting& a, const std::string& op, const Setting& b) {
-  if (op == "**") return power(a, b);
-  if (op == "/" || op == "//" || op == "%") return divide(a, op, b);
-  if (is_integer(a) && is_integer(b)) {
-    std::int64_t result = 0;
-    const std::int64_t x = a.integer(), y = b.integer();
-    const bool overflow = op == "+"   ? __builtin_add_overflow(x, y, &result)
-                          : op == "-" ? __builtin_sub_overflow(x, y, &result)
-                                      : __builtin_mul_overflow(x, y, &result);
-    return whole(overflow, result);
-  }
-  const double x = a.real(), y = b.real();
-  return finite(op == "+" ? x + y : op == "-" ? x - y : x * y);
+const Setting& number(const Setting& value) {
+  if (!is_integer(value) && value.kind() != Setting::Kind::real)
+    throw usage_error("{} is no number to calculate with", value.inline_text());
+  return value;
 }
 
-// Recursive descent over Python's grammar: sum > product > signed > power > atom.
-class Parser {
+class TextParser : public OperatorParser {
  public:
-  Parser(std::string_view text, const NameLookup& lookup) : rest_(text), lookup_(lookup) {}
+  TextParser(std::string_view text, const NameLookup& lookup) : rest_(text), lookup_(lookup) {}
 
   Setting parse() {
     Setting value = sum();
@@ -90,58 +80,19 @@ class Parser {
   }
 
  private:
-  // The operator that comes next, "" for none.
-  std::string peek() {
+  std::string peek() override {
     while (!rest_.empty() && std::isspace(static_cast<unsigned char>(rest_.front()))) rest_.remove_prefix(1);
     for (const char* op : {"**", "//", "+", "-", "*", "/", "%", "(", ")"})
       if (rest_.starts_with(op)) return op;
     return "";
   }
-  bool take(const std::string& op) {
+  bool take(const std::string& op) override {
     if (peek() != op) return false;
     rest_.remove_prefix(op.size());
     return true;
   }
-  static const Setting& number(const Setting& value) {
-    if (!is_integer(value) && value.kind() != Setting::Kind::real)
-      throw usage_error("{} is no number to calculate with", value.inline_text());
-    return value;
-  }
 
-  Setting sum() {
-    Setting value = product();
-    for (std::string op = peek(); op == "+" || op == "-"; op = peek()) {
-      take(op);
-      value = apply(number(value), op, number(product()));
-    }
-    return value;
-  }
-  Setting product() {
-    Setting value = with_sign();
-    for (std::string op = peek(); op == "*" || op == "/" || op == "//" || op == "%"; op = peek()) {
-      take(op);
-      value = apply(number(value), op, number(with_sign()));
-    }
-    return value;
-  }
-  Setting with_sign() {
-    constexpr int deepest = 100;
-    if (++depth_ > deepest) throw usage_error("more than {} levels of parentheses and signs", deepest);
-    Setting value;
-    if (take("-"))
-      value = apply(Setting::of(0), "-", number(with_sign()));
-    else if (take("+"))
-      value = number(with_sign());
-    else
-      value = power_of_atom();
-    --depth_;
-    return value;
-  }
-  Setting power_of_atom() {
-    Setting base = atom();
-    return take("**") ? apply(number(base), "**", number(with_sign())) : base;
-  }
-  Setting atom() {
+  Setting atom() override {
     if (take("(")) {
       Setting value = sum();
       if (!take(")")) throw usage_error("')' is missing");
@@ -167,13 +118,65 @@ class Parser {
 
   std::string_view rest_;
   const NameLookup& lookup_;
-  int depth_ = 0;
 };
 
 }  // namespace
 
+Setting calculate(const Setting& a, std::string_view op, const Setting& b) {
+  number(a);
+  number(b);
+  if (op == "**") return power(a, b);
+  if (op == "/" || op == "//" || op == "%") return divide(a, op, b);
+  if (is_integer(a) && is_integer(b)) {
+    std::int64_t result = 0;
+    const std::int64_t x = a.integer(), y = b.integer();
+    const bool overflow = op == "+"   ? __builtin_add_overflow(x, y, &result)
+                          : op == "-" ? __builtin_sub_overflow(x, y, &result)
+                                      : __builtin_mul_overflow(x, y, &result);
+    return whole(overflow, result);
+  }
+  const double x = a.real(), y = b.real();
+  return finite(op == "+" ? x + y : op == "-" ? x - y : x * y);
+}
+
+Setting OperatorParser::sum() {
+  Setting value = product();
+  for (std::string op = peek(); op == "+" || op == "-"; op = peek()) {
+    take(op);
+    value = combine(value, op, product());
+  }
+  return value;
+}
+
+Setting OperatorParser::product() {
+  Setting value = with_sign();
+  for (std::string op = peek(); op == "*" || op == "/" || op == "//" || op == "%"; op = peek()) {
+    take(op);
+    value = combine(value, op, with_sign());
+  }
+  return value;
+}
+
+Setting OperatorParser::with_sign() {
+  constexpr int deepest = 100;
+  if (depth_ == deepest) throw usage_error("more than {} levels of parentheses and signs", deepest);
+  struct Level {
+    int& depth;
+    explicit Level(int& counter) : depth(counter) { ++depth; }
+    ~Level() { --depth; }
+  } const level(depth_);
+  if (take("-")) return calculate(Setting::of(0), "-", with_sign());
+  if (take("+")) return number(with_sign());
+  return power_of_atom();
+}
+
+Setting OperatorParser::power_of_atom() {
+  Setting base = atom();
+  return take("**") ? combine(base, "**", with_sign()) : base;
+}
+
 Setting evaluate_expression(std::string_view expression, const NameLookup& lookup) {
-  return Parser(expression, lookup).parse();
+  return TextParser(expression, lookup).parse();
 }
 
 }  // namespace ctrain

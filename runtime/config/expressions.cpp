@@ -87,7 +87,7 @@ class Resolver {
   bool replace(Setting& node, const std::string& path) {
     try {
       Setting value = value_of(node.text());
-      copied_values_ += count(value);
+      copied_values_ += value.count();
       if (copied_values_ > most_copied_values)
         throw usage_error("more than {} values by references", most_copied_values);
       value.place(node.location(), node.key_location());
@@ -99,15 +99,6 @@ class Resolver {
     }
     result_.failed = true;
     return false;
-  }
-
-  static std::size_t count(const Setting& value) {
-    std::size_t total = 1;
-    if (value.kind() == Setting::Kind::list)
-      for (const auto& item : value.list()) total += count(item);
-    if (value.kind() == Setting::Kind::mapping)
-      for (const auto& member : value.members()) total += count(member.second);
-    return total;
   }
 
   Setting value_of(const std::string& text) {

@@ -2,8 +2,12 @@
 
 #include "memory/error.h"
 #include "runtime/config/apply_schema.h"
+#include "runtime/config/colossal_names.h"
 #include "runtime/config/expressions.h"
 #include "runtime/config/overrides.h"
+#include "runtime/config/python_reader.h"
+#include "runtime/config/recipes.h"
+#include "runtime/config/schema.h"
 #include "runtime/config/validate.h"
 #include "runtime/config/yaml_reader.h"
 #include "runtime/config/yaml_writer.h"
@@ -40,17 +44,54 @@ void complete(Setting& root, const RunSizes& sizes) {
   for (Setting* hook : followers) fill(*hook, "by_epoch", (*schedule)["by_epoch"]);
 }
 
+bool is_python(const std::filesystem::path& path) { return path.extension() == ".py"; }
+
+PythonFile read_python_file(std::string_view text, const std::string& file, const std::vector<std::string>& overrides,
+                            bool has_recipe) {
+  Problems problems;
+  PythonFile read = read_python(text, file, overrides, problems);
+  problems.throw_if_any();  // what depends on these lines would only be told as well
+  if (!has_recipe && has_hyper_parameters_only(read.root))
+    throw usage_error(
+        "{}: this file has hyper-parameters only, no model, train_data, loss and optimizer; expected these, or "
+        "--recipe "
+        "{}, which makes them from names such as HIDDEN_SIZE",
+        file, recipe_names);
+  return read;
+}
+
+// In a .py file a name may have any case: one that is no key, and that others use, is a variable.
+void drop_variables(Setting& root, const std::set<std::string>& used) {
+  if (used.empty()) return;
+  std::erase_if(root.members(), [&](const Setting::Member& member) {
+    const std::string& name = member.first;
+    return used.contains(name) && !is_variable_name(name) && find_field(root_fields(), name) == nullptr;
+  });
+}
+
 }  // namespace
 
 Configuration load_configuration_text(std::string_view text, const std::string& file,
-                                      const std::vector<std::string>& overrides,
-                                      std::optional<std::int64_t> world_size) {
+                                      const std::vector<std::string>& overrides, std::optional<std::int64_t> world_size,
+                                      const std::string& recipe) {
   Problems problems;
-  Setting written = read_yaml(text, file, problems);
-  for (const std::string& assignment : overrides) apply_override(written, assignment, problems);
-  const ReferenceResult references = resolve_references(written, problems);
-
   Configuration configuration;
+  std::set<std::string> used;
+  Setting written;
+  if (is_python(file)) {
+    PythonFile read = read_python_file(text, file, overrides, !recipe.empty());
+    written = std::move(read.root);
+    used = std::move(read.used);
+  } else {
+    written = read_yaml(text, file, problems);
+  }
+  if (!recipe.empty()) add_recipe(written, recipe, configuration.warnings);
+  for (const std::string& assignment : overrides) apply_override(written, assignment, problems);
+  ReferenceResult references = resolve_references(written, problems);
+  drop_variables(written, used);
+  references.used.merge(used);
+  translate_colossal_names(written, problems, configuration.warnings);
+
   configuration.root = apply_schema(written, references, problems, configuration.warnings);
   const auto sizes = resolve_run_sizes(configuration.root, world_size, problems);
   validate(configuration.root, sizes, problems);
@@ -63,11 +104,8 @@ Configuration load_configuration_text(std::string_view text, const std::string& 
 }
 
 Configuration load_configuration(const std::filesystem::path& path, const std::vector<std::string>& overrides,
-                                 std::optional<std::int64_t> world_size) {
-  if (path.extension() == ".py")
-    throw usage_error("{}: reading a Python configuration is not built yet in this version; expected YAML",
-                      path.string());
-  return load_configuration_text(read_configuration_file(path), path.string(), overrides, world_size);
+                                 std::optional<std::int64_t> world_size, const std::string& recipe) {
+  return load_configuration_text(read_configuration_file(path), path.string(), overrides, world_size, recipe);
 }
 
 std::string to_yaml(const Configuration& configuration) { return to_yaml(configuration.root); }

@@ -1,6 +1,6 @@
-// A configuration file to a checked, complete configuration: read (yaml_reader), override, resolve references
-// (expressions), check against the table (apply_schema), check across keys (run_sizes, validate), fill in what follows
-// from other keys.
+// A configuration file to a checked, complete configuration: read (yaml_reader, python_reader), add a recipe, override,
+// resolve references (expressions), translate old names (colossal_names), check against the table (apply_schema), check
+// across keys (run_sizes, validate), fill in what follows from other keys.
 #pragma once
 
 #include <cstdint>
@@ -26,15 +26,17 @@ struct Configuration : RunSizes {
   [[nodiscard]] int world_size() const { return data * tensor; }
 };
 
-// overrides: KEY.PATH=VALUE, in order. world_size: the ranks that were started, where that is known.
-// Throws one usage Error that tells all problems.
+// A name that ends in .py is read as a Colossal-AI style file, any other as YAML. overrides: KEY.PATH=VALUE, in order.
+// world_size: the ranks that were started, where that is known. recipe: components for a file of hyper-parameters
+// (recipes.h), "" for none. Throws one usage Error that tells all problems.
 Configuration load_configuration(const std::filesystem::path& path, const std::vector<std::string>& overrides = {},
-                                 std::optional<std::int64_t> world_size = std::nullopt);
+                                 std::optional<std::int64_t> world_size = std::nullopt, const std::string& recipe = "");
 
 // The same of a text; `file` names it in locations.
 Configuration load_configuration_text(std::string_view text, const std::string& file,
                                       const std::vector<std::string>& overrides = {},
-                                      std::optional<std::int64_t> world_size = std::nullopt);
+                                      std::optional<std::int64_t> world_size = std::nullopt,
+                                      const std::string& recipe = "");
 
 // The resolved configuration as YAML; it loads back to the same tree.
 std::string to_yaml(const Configuration& configuration);

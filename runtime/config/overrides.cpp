@@ -64,4 +64,10 @@ void apply_override(Setting& root, const std::string& assignment, Problems& prob
   }
 }
 
+bool overrides_name(std::string_view assignment, std::string_view name) {
+  const std::string_view key = assignment.substr(0, assignment.find_first_of(".="));
+  const Field* field = find_field(root_fields(), key);
+  return key == name || (field != nullptr && field == find_field(root_fields(), name));
+}
+
 }  // namespace ctrain

@@ -99,6 +99,11 @@ const std::vector<Component>& components_of(const std::string& family) {
   return hook_components();
 }
 
+bool is_variable_name(std::string_view name) {
+  const auto fits = [](char c) { return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; };
+  return !name.empty() && name[0] >= 'A' && name[0] <= 'Z' && std::all_of(name.begin(), name.end(), fits);
+}
+
 const Field* find_field(const std::vector<Field>& fields, std::string_view name_or_synonym) {
   for (const Field& field : fields) {
     const auto& synonyms = field.synonyms;

@@ -86,6 +86,9 @@ const std::vector<std::string>& families();
 // Upper-case names that the documents use for hyper-parameters: the user's variables, never a misspelt key.
 const std::vector<std::string>& documented_variables();
 
+// Upper case: a key of that spelling, or a variable of the user.
+bool is_variable_name(std::string_view name);
+
 const Field* find_field(const std::vector<Field>& fields, std::string_view name_or_synonym);
 const Component* find_component(const std::string& family, std::string_view type);
 // The rows for the members of a mapping of this type; of a component, those of its `type` (nullptr: no such).

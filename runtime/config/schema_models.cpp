@@ -47,8 +47,7 @@ Component mlp() {
 }  // namespace
 
 const std::vector<Component>& model_components() {
-  static const std::vector<Component> components = {vit(), mlp(), later_component("gpt2"),
-                                                    later_component("VisionTransformerFromConfig")};
+  static const std::vector<Component> components = {vit(), mlp(), later_component("gpt2")};
   return components;
 }
 

@@ -55,8 +55,7 @@ std::vector<Component> make_hooks() {
   std::vector<Component> components = {
       hook("LossHook", "mean loss of the epoch", "0"),
       hook("AccuracyHook", "share of right answers in evaluation", "0"),
-      hook("LRSchedulerHook", "learning rate among the metrics", "1",
-           {by_epoch, publish, later("lr_scheduler_cfg", mapping({}))}),
+      hook("LRSchedulerHook", "learning rate among the metrics", "1", {by_epoch, publish}),
       hook("LogMetricByStepHook", "metrics beside the progress bar", "10"),
       hook("LogMetricByEpochHook", "a line of metrics after an epoch", "10",
            {{"interval", integer(1), "1", "every so many epochs"}}),
@@ -69,9 +68,8 @@ std::vector<Component> make_hooks() {
             {"checkpoint_dir", text(), "checkpoints", "folder, relative to the run folder"},
             {"save_by_iter", boolean(), "false", "interval counts steps"}}),
   };
-  add_later(components,
-            {"LogTimingByEpochHook", "LogMemoryByEpochHook", "LogMessageHook", "TensorboardHook", "LoadCheckpointHook",
-             "Accuracy1DHook", "Accuracy2DHook", "Accuracy2p5DHook", "Accuracy3DHook"});
+  add_later(components, {"LogTimingByEpochHook", "LogMemoryByEpochHook", "LogMessageHook", "TensorboardHook",
+                         "LoadCheckpointHook"});
   return components;
 }
 
@@ -113,8 +111,7 @@ const std::vector<Component>& loss_components() {
         {"MSELoss", "mean squared error", {mean_reduction()}},
     };
     add_later(built,
-              {"MoeLoss", "MoeCrossEntropyLoss", "CrossEntropyLoss1D", "CrossEntropyLoss2D", "CrossEntropyLoss2p5D",
-               "CrossEntropyLoss3D", "VocabParallelCrossEntropyLoss1D", "L1Loss", "BCEWithLogitsLoss"});
+              {"MoeLoss", "MoeCrossEntropyLoss", "VocabParallelCrossEntropyLoss1D", "L1Loss", "BCEWithLogitsLoss"});
     return built;
   }();
   return components;

@@ -96,6 +96,13 @@ Setting Setting::of(std::vector<Member> members) {
   return setting;
 }
 
+std::size_t Setting::count() const {
+  std::size_t total = 1;
+  for (const auto& item : list_) total += item.count();
+  for (const auto& member : members_) total += member.second.count();
+  return total;
+}
+
 bool Setting::boolean() const {
   require_kind(*this, Kind::boolean);
   return boolean_;

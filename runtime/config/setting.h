@@ -34,6 +34,7 @@ class Setting {
   static Setting of(std::vector<Member> members);
 
   [[nodiscard]] Kind kind() const { return kind_; }
+  [[nodiscard]] std::size_t count() const;  // of the values in it, itself included
   [[nodiscard]] bool is_null() const { return kind_ == Kind::null; }
 
   // The value; throws an internal error where the kind is another one (the schema has checked it).

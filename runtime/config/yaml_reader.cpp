@@ -23,15 +23,6 @@ namespace {
 constexpr std::size_t most_values = 100'000;
 constexpr std::size_t deepest = 100;
 
-std::size_t count_values(const Setting& setting) {
-  std::size_t count = 1;
-  if (setting.kind() == Setting::Kind::list)
-    for (const auto& item : setting.list()) count += count_values(item);
-  if (setting.kind() == Setting::Kind::mapping)
-    for (const auto& [key, value] : setting.members()) count += count_values(value);
-  return count;
-}
-
 // Builds the tree from the parser's events: unlike yaml-cpp's own nodes they show duplicate keys, quotes and aliases.
 class TreeBuilder : public YAML::EventHandler {
  public:
@@ -54,7 +45,7 @@ class TreeBuilder : public YAML::EventHandler {
     if (awaits_key()) throw failure(mark, "a key, not an alias");
     const auto found = anchors_.find(anchor);
     if (found == anchors_.end()) throw failure(mark, "an alias of something finished, not of what it stands in");
-    count(mark, count_values(found->second));
+    count(mark, found->second.count());
     close(found->second, location(mark), YAML::NullAnchor);
   }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,

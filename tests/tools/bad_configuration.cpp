@@ -75,7 +75,16 @@ TEST_CASE("Ranks that do not fit, a file that is not there") {
                 {"parallel.data: '2'", "4", "8"});
   check_refused(place, {"--config", "nowhere.yaml"}, {"nowhere.yaml", "does not exist"});
   check_refused(place, {"config", "--config", "nowhere.yaml"}, {"nowhere.yaml", "does not exist"});
-  check_refused(place, {"--config", "good.py"}, {"good.py", "not built yet"});
+}
+
+TEST_CASE("A .py file is told its line, its missing components, the recipes that are there") {
+  const Workplace place;
+  place.write("bad.py", "BATCH_SIZE = 4\nfor i in range(3):\n    print(i)\n");
+  check_refused(place, {"--config", "bad.py"}, {"2 problems", "bad.py:2:1: 'for': expected", "bad.py:3:5: 'print'"});
+  place.write("sizes.py", "BATCH_SIZE = 4\n");
+  check_refused(place, {"--config", "sizes.py"}, {"sizes.py: ", "hyper-parameters only", "--recipe vit_cifar10|gpt2"});
+  check_refused(place, {"--config", "sizes.py", "--recipe", "gpt2"}, {"--recipe gpt2", "not built yet"});
+  check_refused(place, {"--config", "sizes.py", "--recipe", "vit"}, {"--recipe: 'vit'", "vit_cifar10|gpt2"});
 }
 
 }  // namespace

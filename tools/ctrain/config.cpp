@@ -7,7 +7,8 @@ namespace ctrain {
 int print_configuration(const Options& options) {
   Console console;
   const Logger logger(console, LogLevel::warning);
-  const Configuration configuration = load_configuration(options.config, options.overrides);
+  const Configuration configuration =
+      load_configuration(options.config, options.overrides, std::nullopt, options.recipe);
   for (const std::string& warning : configuration.warnings) logger.warning("{}", warning);
   print(to_yaml(configuration));
   return 0;

@@ -26,8 +26,11 @@ constexpr const char* help = R"(ctrain trains neural networks over many ranks, f
   ctrain eval --config FILE --checkpoint PATH  evaluate on the test data
   ctrain config --config FILE                  print the resolved configuration
 
+FILE is YAML, or a .py file in Colossal-AI's style (read, not run).
+
 Options of training (`ctrain COMMAND --help` has all, with examples):
   --set KEY.PATH=VALUE   override a key of the configuration, repeatable
+  --recipe NAME          components for a FILE with hyper-parameters only
   --output DIR           run folder (default: runs/<name of FILE>)
   --resume PATH|auto     continue from a checkpoint
   --overwrite            replace a run that the folder already holds

@@ -11,6 +11,7 @@
 
 #include "memory/error.h"
 #include "runtime/config/nearest.h"
+#include "runtime/config/recipes.h"
 
 namespace ctrain {
 namespace {
@@ -66,12 +67,17 @@ CLI::Validator not_empty(const std::string& expected) {
 }
 
 void add_configuration(CLI::App& app, Options& options) {
-  app.add_option("--config", options.config, "the YAML file that says everything\n--config configs/vit_2d.yaml")
+  app.add_option(
+         "--config", options.config,
+         "the file that says everything: YAML, or a .py file in\nColossal-AI's style\n--config configs/vit_2d.yaml")
       ->type_name("FILE")
-      ->check(not_empty("the path of a YAML file"));
+      ->check(not_empty("the path of a YAML or .py file"));
   app.add_option("--set", options.overrides, "override a key, repeatable; the value is YAML\n--set model.depth=6")
       ->type_name("KEY.PATH=VALUE")
       ->allow_extra_args(false);
+  app.add_option("--recipe", options.recipe, "components for a FILE with hyper-parameters only\n--recipe vit_cifar10")
+      ->type_name("NAME")
+      ->check(not_empty(std::string("the name of a recipe, ") + recipe_names));
 }
 
 void add_run(CLI::App& app, Options& options) {

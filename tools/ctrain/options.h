@@ -15,6 +15,7 @@ struct Options {
 
   std::string config;
   std::vector<std::string> overrides;  // --set, in order
+  std::string recipe;                  // "": none
   std::string checkpoint;              // eval
 
   std::string output, resume;

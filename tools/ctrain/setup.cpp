@@ -34,7 +34,8 @@ Setup set_up(const Options& options, const Logger& logger) {
   setup.launch.policy.timeout = options.timeout;
   setup.launch.policy.warn = [logger](const std::string& message) { logger.warning("{}", message); };
 
-  Configuration configuration = load_configuration(options.config, options.overrides, known_ranks(options, launcher));
+  Configuration configuration =
+      load_configuration(options.config, options.overrides, known_ranks(options, launcher), options.recipe);
   setup.launch.ranks = configuration.world_size();
   setup.job = open_job(std::move(configuration));
   if (setup.launch.is_main()) {  // after the last error that comes before ranks: it then stands alone

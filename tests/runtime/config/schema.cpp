@@ -160,7 +160,7 @@ TEST_CASE("what is not built yet is refused by its name", "[config]") {
                                                                   {"max_time", "auto"},
                                                                   {"libraries", "[libmine.so]"},
                                                                   {"cuda_graph", "true"},
-                                                                  {"logging", "{root_path: x}"},
+                                                                  {"logging", "{level: x}"},
                                                                   {"parallel.moe", "{size: 2}"},
                                                                   {"model.checkpoint", "true"},
                                                                   {"model.num_chunks", "2"},
