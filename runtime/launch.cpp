@@ -4,27 +4,15 @@
 #include <sched.h>
 
 #include <algorithm>
-#include <charconv>
-#include <cstdlib>
-#include <string_view>
 
 #include "memory/error.h"
 #include "parallel/comm/local.h"
 #include "parallel/comm/mpi.h"
+#include "parallel/comm/rendezvous_backend.h"
+#include "runtime/environment.h"
 
 namespace ctrain {
 namespace {
-
-std::optional<int> number_from(const char* variable) {
-  const char* text = std::getenv(variable);
-  if (text == nullptr) return std::nullopt;
-  int number = 0;
-  const std::string_view view(text);
-  const auto [end, error] = std::from_chars(view.data(), view.data() + view.size(), number);
-  if (error != std::errc() || end != view.data() + view.size() || number < 0)
-    throw usage_error("the environment's {}={} is not a number", variable, text);
-  return number;
-}
 
 // Cores that this process may use.
 int usable_cores() {
@@ -32,6 +20,8 @@ int usable_cores() {
   CPU_ZERO(&set);
   return sched_getaffinity(0, sizeof set, &set) == 0 ? std::max(1, CPU_COUNT(&set)) : 1;
 }
+
+constexpr const char* gloo = "gloo";
 
 std::optional<Error> check_ranks(const Launch& launch, int known_to_mpi) {
   if (known_to_mpi == launch.ranks) return std::nullopt;
@@ -57,46 +47,76 @@ std::optional<Error> prepare_together(const Launch& launch, Communicator& world,
   return Error(exit_code == 2 ? ErrorKind::usage : ErrorKind::running, "rank 0 could not prepare the run");
 }
 
-void run_rank(Communicator& world, const std::function<void(Communicator& world)>& body) {
+// The rank of this process; a failure of it ends the others. Returns what kept all of them from starting.
+std::optional<Error> run_as_process(const Launch& launch, Communicator& world, const std::function<void()>& prepare,
+                                    const std::function<void(Communicator& world)>& body) {
+  if (std::optional<Error> refusal = prepare ? prepare_together(launch, world, prepare) : std::nullopt) return refusal;
   try {
     body(world);
   } catch (const std::exception& error) {
     world.abort(error.what());
     throw;
   }
+  return std::nullopt;
+}
+
+std::optional<Error> run_with_mpi(const Launch& launch, const std::function<void()>& prepare,
+                                  const std::function<void(Communicator& world)>& body) {
+  MpiEnvironment mpi(launch.policy);
+  Communicator& world = mpi.world();
+  if (std::optional<Error> refusal = check_ranks(launch, world.size())) return refusal;
+  return run_as_process(launch, world, prepare, body);
+}
+
+void check_gloo(const LauncherEnvironment& launcher) {
+  if (RendezvousBackends::instance().find(gloo) == nullptr)
+    throw usage_error(
+        "backend gloo, which connects the ranks of {}: this build lacks it (Debian: libgloo-dev); use mpirun, "
+        "srun --mpi=pmix, or one process",
+        launcher.launcher);
+  if (launcher.host.empty())
+    throw usage_error("backend gloo: where rank 0 is stays open; expected --host NAME (or MASTER_ADDR) of its host");
 }
 
 }  // namespace
 
-std::optional<LauncherEnvironment> detect_launcher() {
-  if (const auto size = number_from("OMPI_COMM_WORLD_SIZE"))
-    return LauncherEnvironment{"mpirun", *size, number_from("OMPI_COMM_WORLD_RANK").value_or(0)};
-  // A batch script sets SLURM_NPROCS as well; only a step that srun started has a step's rank beside it.
-  if (std::getenv("SLURM_STEP_ID") != nullptr && std::getenv("SLURM_PROCID") != nullptr)
-    return LauncherEnvironment{"srun", number_from("SLURM_NPROCS").value_or(1),
-                               number_from("SLURM_PROCID").value_or(0)};
-  if (number_from("WORLD_SIZE").value_or(1) > 1 && std::getenv("RANK") != nullptr)
+Launch::Backend choose_backend(const std::string& wanted, const std::optional<LauncherEnvironment>& launcher) {
+  using Backend = Launch::Backend;
+  if (!launcher) {
+    if (wanted == "mpi")
+      throw usage_error("--backend mpi: no launcher is there; expected mpirun -np N or srun --mpi=pmix before ctrain");
+    if (wanted == gloo)
+      throw usage_error(
+          "--backend gloo: no launcher is there; expected ctrain run, srun, torchrun's variables, or --rank and "
+          "--world_size");
+    return Backend::local;
+  }
+  if (wanted == "local" && launcher->ranks > 1)
+    throw usage_error("--backend local: expected mpi or gloo, since {} says that there are {} processes",
+                      launcher->launcher, launcher->ranks);
+  if (wanted == "mpi" && !launcher->has_mpi)
     throw usage_error(
-        "the environment says {} ranks in torchrun's variables (RANK, WORLD_SIZE): starting ranks that way is "
-        "not built yet; use mpirun, srun, or one process (`ctrain --config FILE`)",
-        std::getenv("WORLD_SIZE"));
-  return std::nullopt;
+        "--backend mpi: {} says that there are {} ranks, but MPI would see each alone; expected mpirun -np {}, or "
+        "srun --mpi=pmix",
+        launcher->launcher, launcher->ranks, launcher->ranks);
+  if (wanted == "local" || (wanted.empty() && !launcher->has_mpi && launcher->ranks == 1)) return Backend::local;
+  if (wanted == "mpi" || (wanted.empty() && launcher->has_mpi)) return Backend::mpi;
+  check_gloo(*launcher);
+  return Backend::gloo;
 }
 
 void launch_ranks(const Launch& launch, const std::function<void()>& prepare,
                   const std::function<void(Communicator& world)>& body) {
+  std::optional<Error> refusal;  // thrown when MPI is done with: an exception that passes it aborts the job
   if (launch.backend == Launch::Backend::local) {
     if (prepare) prepare();
-    return run_local_ranks(launch.ranks, launch.policy, body);
-  }
-  // Started in a step of srun without PMIx, Open MPI would end the process with an explanation of its own.
-  std::optional<Error> refusal = MpiEnvironment::is_launched() ? std::nullopt : check_ranks(launch, 1);
-  if (!refusal) {  // thrown when MPI is done with: an exception that passes it aborts the job
-    MpiEnvironment mpi(launch.policy);
-    Communicator& world = mpi.world();
-    refusal = check_ranks(launch, world.size());
-    if (!refusal && prepare) refusal = prepare_together(launch, world, prepare);
-    if (!refusal) run_rank(world, body);
+    run_local_ranks(launch.ranks, launch.policy, body);
+  } else if (launch.backend == Launch::Backend::gloo) {
+    const RendezvousPlace place = {launch.host, launch.port, launch.process_rank, launch.ranks};
+    const auto made = RendezvousBackends::instance().get(gloo).make_world(place, launch.policy);
+    refusal = run_as_process(launch, *made, prepare, body);
+  } else {
+    refusal = run_with_mpi(launch, prepare, body);
   }
   if (refusal) throw *refusal;
 }
@@ -104,7 +124,7 @@ void launch_ranks(const Launch& launch, const std::function<void()>& prepare,
 int threads_per_rank(int wanted, int ranks_here) {
   if (wanted > 0) return wanted;
   for (const char* variable : {"OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK"})
-    if (const auto threads = number_from(variable); threads.value_or(0) > 0) return *threads;
+    if (const auto threads = number_from_environment(variable); threads.value_or(0) > 0) return *threads;
   return std::max(1, usable_cores() / ranks_here);
 }
 

@@ -1,5 +1,5 @@
-// How ranks come to life: as threads of this process (`local`), or as processes that mpirun or srun started (`mpi`).
-// Launchers are recognised by their environment.
+// How ranks come to life: as threads of this process (`local`), or as processes that a launcher started and that MPI
+// (`mpi`) or a rendezvous (`gloo`) connects.
 #pragma once
 
 #include <cstdint>
@@ -9,25 +9,27 @@
 
 #include "parallel/comm/communicator.h"
 #include "parallel/comm/wait_policy.h"
+#include "runtime/launcher.h"
 
 namespace ctrain {
 
 struct Launch {
-  enum class Backend { local, mpi };
+  enum class Backend { local, mpi, gloo };
   Backend backend = Backend::local;
-  int ranks = 1;         // in all
-  int process_rank = 0;  // of this process: mpi's rank; 0 with `local`
-  WaitPolicy policy;     // of every wait in a collective
+  int ranks = 1;          // in all
+  int process_rank = 0;   // of this process; 0 with `local`
+  int ranks_on_host = 1;  // processes on this host
+  std::string host;       // where ranks meet with `gloo`
+  int port = LauncherEnvironment::default_port;
+  WaitPolicy policy;  // of every wait in a collective
   [[nodiscard]] bool is_main() const { return process_rank == 0; }
+  [[nodiscard]] int ranks_sharing_cores() const { return backend == Backend::local ? ranks : ranks_on_host; }
 };
 
-// What the environment says: the number of ranks that a launcher started and which one this process is; nothing where
-// there is no launcher. A usage Error where a launcher was used that ctrain cannot follow yet (torchrun's variables).
-struct LauncherEnvironment {
-  std::string launcher;  // "mpirun", "srun"
-  int ranks = 1, rank = 0;
-};
-[[nodiscard]] std::optional<LauncherEnvironment> detect_launcher();
+// The backend that was asked for ("": the one that fits) where `launcher` started this process. A usage Error where
+// they do not go together or this build lacks it.
+[[nodiscard]] Launch::Backend choose_backend(const std::string& wanted,
+                                             const std::optional<LauncherEnvironment>& launcher);
 
 // Runs `body` once per rank of this process and returns when all have ended; the first failure ends the others.
 // Before, once all ranks are there, `prepare` (may be empty) runs on the main process alone; an Error of it ends every

@@ -60,14 +60,8 @@ void prepare_folder(const fs::path& run_folder, const RunOptions& options) {
 // The number of ranks that share this process's cores.
 int ranks_here(const Launch& launch) { return launch.backend == Launch::Backend::local ? launch.ranks : 1; }
 
-int ranks_on_this_host(const Launch& launch) {
-  if (launch.backend == Launch::Backend::local) return launch.ranks;
-  const char* local_size = std::getenv("OMPI_COMM_WORLD_LOCAL_SIZE");
-  return local_size == nullptr ? 1 : std::max(1, std::atoi(local_size));
-}
-
 void set_threads(const RunOptions& options, const Launch& launch) {
-  omp_set_num_threads(threads_per_rank(options.threads, ranks_on_this_host(launch)));  // of the calling thread only
+  omp_set_num_threads(threads_per_rank(options.threads, launch.ranks_sharing_cores()));  // of the calling thread only
 }
 
 void prefetch_fewer(Job& job, const Launch& launch) {

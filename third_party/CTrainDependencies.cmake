@@ -10,6 +10,7 @@ find_package(CLI11 REQUIRED CONFIG)
 find_package(nlohmann_json REQUIRED CONFIG)
 find_package(ZLIB REQUIRED)
 find_package(Catch2 2 REQUIRED CONFIG)
+find_package(Gloo QUIET CONFIG)  # optional: without it the backend gloo is refused by name
 
 if(CTRAIN_CUDA STREQUAL "ON")
   find_package(CUDAToolkit REQUIRED)

@@ -1,7 +1,4 @@
-// Ranks that are processes, started by mpirun or srun (Open MPI). Collectives are made of nonblocking messages between
-// pairs, so that a rank which waits knows for whom, and sums are formed here, in the order of the members, with the
-// bits of `local`: an all_reduce exchanges slices, adds, and gathers (two rounds), or gathers and adds where it is
-// small (one).
+// Ranks that are processes, started by mpirun or srun (Open MPI); pairwise.h says how collectives are made.
 #pragma once
 
 #include <cstdint>

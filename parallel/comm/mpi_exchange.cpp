@@ -9,10 +9,8 @@
 namespace ctrain {
 namespace {
 
-using Seconds = std::chrono::duration<double>;
-
 // A wait polls and gives its core away in between, since ranks may be more than cores; a long one sleeps a little too.
-constexpr Seconds patience(0.01), look_after(1);
+constexpr double patience = 0.01;  // seconds
 constexpr std::chrono::microseconds nap(100);
 
 MPI_Datatype type_of(DType dtype) {
@@ -42,7 +40,7 @@ std::string mpi_error_text(int code) {
 
 MpiExchange::MpiExchange(MPI_Comm comm, const Communicator& owner, const WaitPolicy& policy,
                          std::int64_t largest_message)
-    : comm_(comm), owner_(owner), policy_(policy), largest_message_(largest_message) {
+    : Exchange(owner, policy), comm_(comm), largest_message_(largest_message) {
   reserve(2 * owner.size(), 0);
 }
 
@@ -55,58 +53,40 @@ void MpiExchange::reserve(std::int64_t messages, std::int64_t elements) {
 }
 
 void MpiExchange::begin(const CollectiveCall& call) {
-  call_ = call;
+  Exchange::begin(call);
   tag_ = tag_of(call, owner_.calls());
 }
 
 template <typename AnySpan, typename Start>
 void MpiExchange::add(int member, AnySpan span, bool is_receive, Start start) {
   std::int64_t begin = 0;
-  do {  // an empty span is a message too: it says that this member has come
+  do {
     const auto count = static_cast<int>(std::min(largest_message_, span.count - begin));
-    messages_.push_back({member, count, type_of(span.dtype), is_receive, false});
+    messages_.push_back({member, count, is_receive, false});
     requests_.push_back(MPI_REQUEST_NULL);
-    check(start(span.part(begin, count).data, messages_.back(), &requests_.back()));
+    check(start(span.part(begin, count).data, count, &requests_.back()));
     begin += count;
   } while (begin < span.count);
 }
 
 void MpiExchange::receive(int member, Span span) {
-  add(member, span, true, [&](void* data, const Message& message, MPI_Request* request) {
-    return MPI_Irecv(data, message.count, message.type, member, tag_, comm_, request);
+  add(member, span, true, [&](void* data, int count, MPI_Request* request) {
+    return MPI_Irecv(data, count, type_of(span.dtype), member, tag_, comm_, request);
   });
 }
 
 void MpiExchange::send(int member, ConstSpan span) {
-  add(member, span, false, [&](const void* data, const Message& message, MPI_Request* request) {
-    return MPI_Isend(data, message.count, message.type, member, tag_, comm_, request);
+  add(member, span, false, [&](const void* data, int count, MPI_Request* request) {
+    return MPI_Isend(data, count, type_of(span.dtype), member, tag_, comm_, request);
   });
 }
 
-void MpiExchange::complete() {
-  reserve(static_cast<std::int64_t>(messages_.size()), 0);
-  const auto start = Clock::now();
-  bool has_warned = !policy_.warn;
-  Seconds next_look = look_after;
-  for (std::size_t left = messages_.size(); left > 0;) {
-    const std::size_t done = test();
-    left -= done;
-    if (done > 0) continue;
-    std::this_thread::yield();
-    const Seconds waited = Clock::now() - start;
-    if (waited > patience) std::this_thread::sleep_for(nap);
-    if (waited > next_look) {
-      look_for_mismatch();
-      next_look = waited + look_after;
-    }
-    if (waited.count() > policy_.timeout) fail(fmt::format("waited {} s in vain for {}", policy_.timeout, missing()));
-    if (!has_warned && waited.count() > policy_.warning) {
-      policy_.warn(fmt::format("{}: has waited {} s for {}", owner_.standing_at(call_), policy_.warning, missing()));
-      has_warned = true;
-    }
-  }
-  messages_.clear();
-  requests_.clear();
+std::size_t MpiExchange::advance(Seconds waited) {
+  const std::size_t done = test();
+  if (done > 0) return done;
+  std::this_thread::yield();
+  if (waited.count() > patience) std::this_thread::sleep_for(nap);
+  return 0;
 }
 
 std::size_t MpiExchange::test() {
@@ -127,10 +107,10 @@ std::size_t MpiExchange::test() {
 
 void MpiExchange::check_received(const Message& message, const MPI_Status& status, int error) {
   int count = 0;
-  MPI_Get_count(&status, message.type, &count);
+  MPI_Get_count(&status, type_of(call_.in.dtype), &count);
   if (error == MPI_SUCCESS && count == message.count) return;
-  fail(fmt::format("the members' calls do not match: {} sent {} elements than the {} that were expected",
-                   owner_.text_of_members({message.member}), error == MPI_SUCCESS ? "fewer" : "more", message.count));
+  fail_mismatch(message.member, fmt::format("sent {} elements than the {} that were expected",
+                                            error == MPI_SUCCESS ? "fewer" : "more", message.count));
 }
 
 // Messages of one member arrive in order, so one with another tag, before the one waited for, means another call.
@@ -141,8 +121,7 @@ void MpiExchange::look_for_mismatch() {
     MPI_Status status;
     check(MPI_Iprobe(message.member, MPI_ANY_TAG, comm_, &found, &status));
     if (found != 0 && status.MPI_TAG != tag_)
-      fail(fmt::format("the members' calls do not match: {} called {}", owner_.text_of_members({message.member}),
-                       text_of_tag(status.MPI_TAG)));
+      fail_mismatch(message.member, fmt::format("called {}", text_of_tag(status.MPI_TAG)));
   }
 }
 
@@ -150,25 +129,13 @@ void MpiExchange::check(int code) {
   if (code != MPI_SUCCESS) fail(mpi_error_text(code));
 }
 
-// The buffers go away with the error that is thrown, so messages under way are given up; the job can only end now.
-void MpiExchange::fail(const std::string& why) {
+void MpiExchange::forget() {
   for (std::size_t i = 0; i < requests_.size(); ++i) {
     if (requests_[i] == MPI_REQUEST_NULL) continue;
     if (messages_[i].is_receive) MPI_Cancel(&requests_[i]);
     MPI_Request_free(&requests_[i]);
   }
-  messages_.clear();
   requests_.clear();
-  throw running_error("{}: {}", owner_.standing_at(call_), why);
-}
-
-std::string MpiExchange::missing() const {
-  std::vector<int> members;
-  for (const Message& message : messages_)
-    if (!message.is_done) members.push_back(message.member);
-  std::sort(members.begin(), members.end());
-  members.erase(std::unique(members.begin(), members.end()), members.end());
-  return owner_.text_of_members(members);
 }
 
 }  // namespace ctrain

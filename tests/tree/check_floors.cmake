@@ -12,7 +12,7 @@ set(longest 600)
 
 # What a header is called, and where alone it may be included.
 set(walls
-    "mpi\\.h|nccl\\.h" "parallel/comm/"
+    "mpi\\.h|nccl\\.h|gloo/" "parallel/comm/"
     "yaml-cpp/" "runtime/config/"
     "dnnl|oneapi/dnnl" "ops/cpu/|tools/bench/|tests/ops/"
     "CLI/" "tools/"

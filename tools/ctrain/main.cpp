@@ -25,6 +25,7 @@ constexpr const char* help = R"(ctrain trains neural networks over many ranks, f
   ctrain --config FILE [options]               train
   ctrain eval --config FILE --checkpoint PATH  evaluate on the test data
   ctrain config --config FILE                  print the resolved configuration
+  ctrain run --nproc_per_node N -- --config FILE  train in N processes, here or on many hosts
 
 FILE is YAML, or a .py file in Colossal-AI's style (read, not run).
 
@@ -43,27 +44,26 @@ Options of training (`ctrain COMMAND --help` has all, with examples):
   ctrain --help          this text
 
 Example: ctrain --config configs/vit_2d.yaml --output runs/first
-Many processes: mpirun -np 4 ctrain --config FILE, or srun --mpi=pmix ctrain ...
+Many processes: also mpirun -np 4 ctrain --config FILE, srun ctrain ..., or torchrun's variables
 )";
 
 using Command = int (*)(const Options&);
 
 Command find_command(const std::string& name) {
   static const std::map<std::string, Command> built = {
-      {"train", train}, {"eval", evaluate}, {"config", print_configuration}};
+      {"train", train}, {"eval", evaluate}, {"config", print_configuration}, {"run", run_on_hosts}};
   const auto found = built.find(name);
   if (found != built.end()) return found->second;
-  std::vector<std::string> known = {"generate", "plan",      "benchmark",  "check",
-                                    "run",      "tokenizer", "checkpoint", "replay"};
+  std::vector<std::string> known = {"generate", "plan", "benchmark", "check", "tokenizer", "checkpoint", "replay"};
   if (std::find(known.begin(), known.end(), name) != known.end())
     throw usage_error("the command '{}' is not built yet in this version", name);
   for (const auto& [command, function] : built) known.push_back(command);
   const std::string near = nearest(name, known);
   throw usage_error("'{}': unknown command; {}", name,
-                    near.empty() ? "expected train, eval or config" : "did you mean '" + near + "'?");
+                    near.empty() ? "expected train, eval, config or run" : "did you mean '" + near + "'?");
 }
 
-int run(std::vector<std::string> arguments) {
+int run(std::vector<std::string> arguments, int& rank) {
   const std::string first = arguments.empty() ? "" : arguments.front();
   if (first == "--help" || first == "-h") {
     print(help);
@@ -84,6 +84,7 @@ int run(std::vector<std::string> arguments) {
     print(options.help);
     return 0;
   }
+  if (options.launch.rank) rank = *options.launch.rank;
   return command(options);
 }
 
@@ -99,8 +100,7 @@ int process_rank() {
 
 // What a user can mend every rank finds alike, and rank 0 tells it: the others wait, since the first that ends makes
 // the launcher end all, before the message is out perhaps. A failure while running is the rank's own.
-void tell(const char* message, bool same_on_every_rank) {
-  const int rank = process_rank();
+void tell(const char* message, int rank, bool same_on_every_rank) {
   if (rank == 0)
     fmt::print(stderr, "ctrain: error: {}\n", message);
   else if (same_on_every_rank)
@@ -113,13 +113,14 @@ void tell(const char* message, bool same_on_every_rank) {
 }  // namespace ctrain
 
 int main(int argc, char** argv) {
+  int rank = ctrain::process_rank();
   try {
-    return ctrain::run({argv + 1, argv + argc});
+    return ctrain::run({argv + 1, argv + argc}, rank);
   } catch (const ctrain::Error& error) {
-    ctrain::tell(error.what(), error.kind() == ctrain::ErrorKind::usage);
+    ctrain::tell(error.what(), rank, error.kind() == ctrain::ErrorKind::usage);
     return error.exit_code();
   } catch (const std::exception& error) {
-    ctrain::tell(error.what(), false);
+    ctrain::tell(error.what(), rank, false);
     return 1;
   }
 }

@@ -18,8 +18,7 @@ namespace {
 
 constexpr const char* not_built = "is not built yet in this version";
 
-const std::vector<std::string> later_options = {"--profile-steps", "--host",       "--port",
-                                                "--rank",          "--local-rank", "--world-size"};
+const std::vector<std::string> later_options = {"--profile-steps"};
 
 // Long options with `-` for `_`, up to "--".
 std::vector<std::string> normalised(std::vector<std::string> arguments) {
@@ -66,6 +65,17 @@ CLI::Validator not_empty(const std::string& expected) {
           ""};
 }
 
+CLI::Validator port() {
+  return number<int>(1, "a port from 1 to 65535") &
+         CLI::Validator(
+             [](const std::string& written) {
+               return written.size() > 5 || std::stoi(written) > 65535
+                          ? fmt::format("'{}': expected a port from 1 to 65535", written)
+                          : std::string();
+             },
+             "");
+}
+
 void add_configuration(CLI::App& app, Options& options) {
   app.add_option(
          "--config", options.config,
@@ -104,13 +114,66 @@ void add_ranks(CLI::App& app, Options& options) {
   app.add_option("--threads", options.threads, "CPU threads of a rank (default: cores / ranks)\n--threads 2")
       ->type_name("N")
       ->check(number<int>(1, "a number of threads >= 1"));
-  app.add_option("--backend", options.backend, "local or mpi (default: mpi under mpirun or srun)\n--backend local")
+  app.add_option("--backend", options.backend,
+                 "local, mpi or gloo (default: what goes with the launcher)\n--backend gloo")
       ->type_name("NAME")
-      ->check(choice({"local", "mpi"}, {"nccl", "gloo"}));
+      ->check(choice({"local", "mpi", "gloo"}, {"nccl"}));
   app.add_option("--timeout", options.timeout,
                  "a collective that stands so long ends the job\n--timeout 60 (default: 600)")
       ->type_name("SECONDS")
       ->check(number<double>(std::numeric_limits<double>::min(), "a number of seconds > 0"));
+}
+
+// Where no launcher says it.
+void add_launch(CLI::App& app, LaunchOptions& launch) {
+  app.add_option("--world-size", launch.world_size,
+                 "ranks in all, each a process started like this one\n--world-size 8")
+      ->type_name("N")
+      ->check(number<int>(1, "a number of ranks >= 1"));
+  app.add_option("--rank", launch.rank, "which of them this process is\n--rank 3")
+      ->type_name("R")
+      ->check(number<int>(0, "a rank >= 0"));
+  app.add_option("--local-rank", launch.local_rank, "which of those on this host\n--local-rank 1")
+      ->type_name("R")
+      ->check(number<int>(0, "a rank >= 0"));
+  app.add_option("--host", launch.host, "host of rank 0, where ranks meet\n--host node1")
+      ->type_name("NAME")
+      ->check(not_empty("the name of a host"));
+  app.add_option("--port", launch.port, "port at that host (default: 29500)\n--port 29501")
+      ->type_name("PORT")
+      ->check(port());
+}
+
+void add_hosts(CLI::App& app, HostOptions& hosts) {
+  app.add_option("--nproc-per-node", hosts.processes, "processes on each host (default: its slots)\n--nproc-per-node 4")
+      ->type_name("N")
+      ->check(number<int>(1, "a number of processes >= 1"));
+  app.add_option("--host", hosts.list, "hosts (default: this one)\n--host a,node[01-04]")
+      ->type_name("A,B")
+      ->check(not_empty("names of hosts"));
+  app.add_option("--hostfile", hosts.file, "a file of hosts: \"name\" or \"name slots=N\" a line\n--hostfile hosts.txt")
+      ->type_name("FILE")
+      ->check(not_empty("the path of a file"));
+  app.add_option("--include", hosts.include, "only these of the hosts\n--include node[01-02]")
+      ->type_name("A,B")
+      ->check(not_empty("names of hosts"));
+  app.add_option("--exclude", hosts.exclude, "all but these of the hosts\n--exclude node03")
+      ->type_name("A,B")
+      ->check(not_empty("names of hosts"));
+  app.add_option("--num-nodes", hosts.nodes, "only the first K of the hosts\n--num-nodes 2")
+      ->type_name("K")
+      ->check(number<int>(1, "a number of hosts >= 1"));
+  app.add_option("--master-addr", hosts.master, "where ranks meet (default: the first host)\n--master-addr node01")
+      ->type_name("NAME")
+      ->check(not_empty("the name of a host"));
+  app.add_option("--master-port", hosts.port,
+                 "port there (default: 29500; a free one on one host)\n--master-port 29501")
+      ->type_name("PORT")
+      ->check(port());
+  app.add_option("--ssh-port", hosts.ssh_port, "port of ssh on the other hosts\n--ssh-port 2222")
+      ->type_name("PORT")
+      ->check(port());
+  app.add_option("--agent", hosts.agent, "used by ctrain run on the other hosts")->type_name("PLACE")->group("");
 }
 
 // What the flags of the console decide together: an explicit level wins over --quiet, which takes the bar away anyway.
@@ -162,14 +225,22 @@ Text text_of(const std::string& command) {
   if (command == "config")
     return {"Prints the resolved configuration as YAML.",
             "ctrain config --config configs/vit_2d.yaml --set NUM_EPOCHS=1"};
+  if (command == "run")
+    return {"Starts processes on this and other hosts, and ends all where one fails.",
+            "ctrain run --nproc_per_node 4 -- --config configs/vit_2d.yaml"};
   return {"Trains what the configuration describes. `ctrain --config FILE` is the same.",
           "ctrain --config configs/vit_2d.yaml --output runs/first --overwrite --no-progress"};
 }
 
 }  // namespace
 
-Options parse_options(const std::string& command, const std::vector<std::string>& arguments) {
+Options parse_options(const std::string& command, std::vector<std::string> arguments) {
   Options options;
+  if (command == "run") {  // what follows "--" is for the ranks
+    const auto end = std::find(arguments.begin(), arguments.end(), "--");
+    if (end != arguments.end()) options.program.assign(end + 1, arguments.end());
+    arguments.erase(end, arguments.end());
+  }
   ConsoleFlags console;
   CLI::App app(text_of(command).description, "ctrain " + command);
   app.footer(fmt::format("Example: {}", text_of(command).example));
@@ -179,15 +250,19 @@ Options parse_options(const std::string& command, const std::vector<std::string>
   app.get_formatter()->label("OPTIONS", "options");
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::Throw);
 
-  add_configuration(app, options);
+  if (command == "run")
+    add_hosts(app, options.hosts);
+  else
+    add_configuration(app, options);
   if (command == "eval")
     app.add_option("--checkpoint", options.checkpoint,
                    "a checkpoint folder\n--checkpoint runs/vit_2d/checkpoints/step_100")
         ->type_name("PATH")
         ->check(not_empty("the path of a checkpoint folder"));
   if (command == "train") add_run(app, options);
-  if (command != "config") {
+  if (command == "train" || command == "eval") {
     add_ranks(app, options);
+    add_launch(app, options.launch);
     console.add(app);
   }
 
@@ -205,6 +280,7 @@ Options parse_options(const std::string& command, const std::vector<std::string>
     throw usage_error("{}", problem.what());
   }
   refuse_rest(app, command);
+  if (command == "run") return options;
   if (options.config.empty()) throw usage_error("--config is missing; expected ctrain {} --config FILE", command);
   if (command == "eval" && options.checkpoint.empty())
     throw usage_error("--checkpoint is missing; expected ctrain eval --config FILE --checkpoint PATH");

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "runtime/console/logger.h"
+#include "runtime/host_plan.h"
+#include "runtime/launcher.h"
 
 namespace ctrain {
 
@@ -27,12 +29,16 @@ struct Options {
   std::string backend;  // "": not given
   std::string device = "auto";
   double timeout = 600;  // seconds
+  LaunchOptions launch;
+
+  HostOptions hosts;                 // run
+  std::vector<std::string> program;  // run: what the ranks are to be given
 
   bool show_progress = true;
   LogLevel log_level = LogLevel::info;
 };
 
-// `command`: train, eval or config. Throws a usage Error with the nearest spelling.
-Options parse_options(const std::string& command, const std::vector<std::string>& arguments);
+// `command`: train, eval, config or run. Throws a usage Error with the nearest spelling.
+Options parse_options(const std::string& command, std::vector<std::string> arguments);
 
 }  // namespace ctrain

@@ -15,22 +15,18 @@ std::optional<std::int64_t> known_ranks(const Options& options, const std::optio
   return launcher->ranks;
 }
 
-Launch::Backend choose_backend(const Options& options, const std::optional<LauncherEnvironment>& launcher) {
-  if (options.backend == "mpi" && !launcher)
-    throw usage_error("--backend mpi: no launcher is there; expected mpirun -np N or srun --mpi=pmix before ctrain");
-  if (options.backend == "local" && launcher && launcher->ranks > 1)
-    throw usage_error("--backend local: expected mpi, since {} started {} processes", launcher->launcher,
-                      launcher->ranks);
-  return launcher && options.backend != "local" ? Launch::Backend::mpi : Launch::Backend::local;
-}
-
 }  // namespace
 
 Setup set_up(const Options& options, const Logger& logger) {
-  const std::optional<LauncherEnvironment> launcher = detect_launcher();
+  const std::optional<LauncherEnvironment> launcher = detect_launcher(options.launch);
   Setup setup;
-  setup.launch.backend = choose_backend(options, launcher);
-  setup.launch.process_rank = launcher ? launcher->rank : 0;
+  setup.launch.backend = choose_backend(options.backend, launcher);
+  if (launcher) {
+    setup.launch.process_rank = launcher->rank;
+    setup.launch.ranks_on_host = launcher->ranks_on_host;
+    setup.launch.host = launcher->host;
+    setup.launch.port = launcher->port;
+  }
   setup.launch.policy.timeout = options.timeout;
   setup.launch.policy.warn = [logger](const std::string& message) { logger.warning("{}", message); };
 
