@@ -79,6 +79,7 @@ LossOptions loss_options(const Setting& loss) {
     options.kind = LossOptions::Kind::mean_squared_error;
   } else {
     options.label_smoothing = loss["label_smoothing"].real();
+    options.ignore_index = static_cast<std::int32_t>(loss["ignore_index"].integer());
   }
   return options;
 }

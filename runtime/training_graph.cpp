@@ -42,6 +42,7 @@ StepGraph build_step(const Model& model, const ModelOptions& options, std::int64
                      const LossOptions& loss, const OptimizerOptions& optimizer) {
   StepGraph step;
   step.graph = std::make_unique<Graph>(real);
+  step.ignore_index = loss.ignore_index;
   Graph& graph = *step.graph;
   graph.set_extent({'b'}, global_batch);
   Value* output = model.build(graph, options);

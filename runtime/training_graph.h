@@ -15,6 +15,7 @@ struct LossOptions {
   enum class Kind { cross_entropy, mean_squared_error };
   Kind kind = Kind::cross_entropy;
   double label_smoothing = 0;
+  std::int32_t ignore_index = -100;  // samples with this label do not count, nor do those with a negative one
 };
 
 struct OptimizerOptions {
@@ -33,6 +34,7 @@ struct StepGraph {
   Value* correct = nullptr;           // of those, rightly classified; nullptr where there are no classes
   Value* gradient_squares = nullptr;  // squared norm of all gradients; nullptr in evaluation
   Gradients gradients;
+  std::int32_t ignore_index = -1;  // of the labels
   [[nodiscard]] std::vector<Value*> metrics() const;
 };
 

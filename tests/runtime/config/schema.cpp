@@ -23,7 +23,8 @@ TEST_CASE("defaults are filled in, synonyms and shorthands become the full form"
         "mlp_ratio: 2.0, qkv_bias: true, representation_size: null, dropout: 0.1, attention_dropout: 0.0, drop_path: "
         "0.0, "
         "init_method: torch, layer_norm_epsilon: 1e-06}");
-  CHECK(root["loss"].inline_text() == "{type: CrossEntropyLoss, label_smoothing: 0.0, reduction: mean}");
+  CHECK(root["loss"].inline_text() ==
+        "{type: CrossEntropyLoss, label_smoothing: 0.0, ignore_index: -100, reduction: mean}");
   CHECK(root["optimizer"].inline_text() ==
         "{type: SGD, lr: 0.001, momentum: 0.0, dampening: 0.0, weight_decay: 0.0, nesterov: false}");
   CHECK(root["lr_scheduler"].inline_text() ==
