@@ -28,6 +28,7 @@ class CpuDevice final : public Device {
 
   // Fresh pages are zero without being touched: the first step pays for them, not the start.
   [[nodiscard]] void* allocate(std::size_t bytes) override {
+    ++allocations_;
     void* pointer = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (pointer == MAP_FAILED) throw running_error("out of memory: {} bytes were asked for on the host", bytes);
     madvise(pointer, bytes, MADV_HUGEPAGE);  // fewer page faults; only a wish
@@ -42,6 +43,8 @@ class CpuDevice final : public Device {
 
 }  // namespace
 
+std::unique_ptr<RecordedWork> Device::record(Stream&, const std::function<void()>&) { return nullptr; }
+
 std::unique_ptr<Device> make_cpu_device() { return std::make_unique<CpuDevice>(); }
 
 Buffer::Buffer(Device& device, std::size_t bytes) : device_(&device), size_(bytes) {
@@ -55,6 +58,23 @@ Buffer::~Buffer() {
 Buffer::Buffer(Buffer&& other) noexcept { *this = std::move(other); }
 
 Buffer& Buffer::operator=(Buffer&& other) noexcept {
+  std::swap(device_, other.device_);
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+HostBuffer::HostBuffer(Device& device, std::size_t bytes) : device_(&device), size_(bytes) {
+  if (bytes > 0) data_ = static_cast<std::byte*>(device.allocate_host(bytes));
+}
+
+HostBuffer::~HostBuffer() {
+  if (data_ != nullptr) device_->release_host(data_, size_);
+}
+
+HostBuffer::HostBuffer(HostBuffer&& other) noexcept { *this = std::move(other); }
+
+HostBuffer& HostBuffer::operator=(HostBuffer&& other) noexcept {
   std::swap(device_, other.device_);
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);

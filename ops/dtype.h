@@ -7,12 +7,16 @@
 
 namespace ctrain {
 
-enum class DType : std::uint8_t { f32, f64, i32 };
+enum class DType : std::uint8_t { f32, f64, i32, bf16, f16 };
 
-constexpr std::size_t size_of(DType type) { return type == DType::f64 ? 8 : 4; }
+constexpr std::size_t size_of(DType type) {
+  return type == DType::f64 ? 8 : type == DType::bf16 || type == DType::f16 ? 2 : 4;
+}
+constexpr bool is_real(DType type) { return type != DType::i32; }
 
 constexpr std::string_view name_of(DType type) {
-  return type == DType::f32 ? "fp32" : type == DType::f64 ? "fp64" : "int32";
+  constexpr std::string_view names[] = {"fp32", "fp64", "int32", "bf16", "fp16"};
+  return names[static_cast<std::size_t>(type)];
 }
 
 template <typename T>

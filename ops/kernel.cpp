@@ -25,10 +25,18 @@ const KernelFactory* KernelTable::find(Backend backend, const std::string& op, D
   return it == factories_.end() ? nullptr : &it->second;
 }
 
-Kernel KernelTable::make(Backend backend, DType real, const LocalNode& node) const {
-  const KernelFactory* factory = find(backend, node.op, real);
-  if (factory == nullptr) factory = find(Backend::reference, node.op, real);
-  require(factory != nullptr, "no kernel for {} in {}", node.op, name_of(real));
+DType kernel_type(const LocalNode& node) {
+  for (const auto* operands : {&node.inputs, &node.outputs})
+    for (const Operand& operand : *operands)
+      if (is_real(operand.dtype)) return operand.dtype;
+  return node.outputs.at(0).dtype;
+}
+
+Kernel KernelTable::make(Backend backend, const LocalNode& node) const {
+  const DType type = kernel_type(node);
+  const KernelFactory* factory = find(backend, node.op, type);
+  if (factory == nullptr && backend != Backend::cuda) factory = find(Backend::reference, node.op, type);
+  require(factory != nullptr, "no kernel for {} in {}", node.op, name_of(type));
   return (*factory)(node);
 }
 

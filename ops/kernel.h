@@ -63,7 +63,8 @@ struct StepState {
 struct Invocation {
   std::span<void*const> inputs, outputs;
   void* workspace = nullptr;
-  const StepState* state = nullptr;
+  const StepState* state = nullptr;  // in the device's memory
+  void* stream = nullptr;            // the device's native stream
 
   template <typename T>
   [[nodiscard]] const T* in(std::size_t i) const {
@@ -87,7 +88,11 @@ using KernelFactory = std::function<Kernel(const LocalNode&)>;
 enum class Backend : std::uint8_t {
   reference,  // plain loops, fp64 and fp32: the oracle
   cpu,        // oneDNN and vectorised loops, fp32
+  cuda,       // cuBLASLt, cuDNN and kernels of our own; memory is the GPU's
 };
+
+// The element type that picks a node's kernel: that of its first real operand, or else of its first output.
+[[nodiscard]] DType kernel_type(const LocalNode& node);
 
 struct KernelKey {
   Backend backend;
@@ -101,8 +106,8 @@ class KernelTable {
   static KernelTable& instance();
   void add(Backend backend, const std::string& op, DType dtype, KernelFactory factory);
   [[nodiscard]] const KernelFactory* find(Backend backend, const std::string& op, DType dtype) const;
-  // The backend's kernel, or the reference kernel of the same element type where it has none of its own.
-  [[nodiscard]] Kernel make(Backend backend, DType real, const LocalNode& node) const;
+  // The backend's kernel; on the host the reference kernel of the same element type where it has none of its own.
+  [[nodiscard]] Kernel make(Backend backend, const LocalNode& node) const;
 
  private:
   std::map<KernelKey, KernelFactory> factories_;

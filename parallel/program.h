@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ops/kernel.h"
+#include "ops/strided_copy.h"
 #include "parallel/comm/communicator.h"
 #include "parallel/layout.h"
 
@@ -38,13 +39,9 @@ struct LocalStep {
   std::vector<BlockId> inputs, outputs;
 };
 
-// A strided copy between two blocks: slices, and the packing around collectives that split an inner dimension.
+// A copy between two blocks.
 struct CopyStep {
-  struct Loop {
-    std::int64_t count = 1, from_stride = 0, to_stride = 0;  // elements
-  };
-  std::vector<Loop> loops;                      // slowest first
-  std::int64_t from_offset = 0, to_offset = 0;  // elements
+  StridedCopy copy;
   BlockId input = -1, output = -1;
 };
 

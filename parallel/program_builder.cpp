@@ -102,7 +102,7 @@ BlockId ProgramBuilder::move(BlockId from, const Move& move) {
     const View v = view(block(whole).operand, dim);
     const BlockId packed = add_staging(block(whole).operand);
     const std::int64_t run = v.extent / n * v.inner;
-    copy({.loops = {{n, run, v.outer * run}, {v.outer, v.extent * v.inner, run}, {run, 1, 1}},
+    copy({.copy = {.loops = {{n, run, v.outer * run}, {v.outer, v.extent * v.inner, run}, {run, 1, 1}}},
           .input = whole,
           .output = packed});
     return packed;
@@ -110,7 +110,7 @@ BlockId ProgramBuilder::move(BlockId from, const Move& move) {
   const auto unpack = [&](BlockId packed, BlockId whole, int dim) {
     const View v = view(block(whole).operand, dim);
     const std::int64_t run = v.extent / n * v.inner;
-    copy({.loops = {{n, v.outer * run, run}, {v.outer, run, v.extent * v.inner}, {run, 1, 1}},
+    copy({.copy = {.loops = {{n, v.outer * run, run}, {v.outer, run, v.extent * v.inner}, {run, 1, 1}}},
           .input = packed,
           .output = whole});
   };
@@ -118,8 +118,8 @@ BlockId ProgramBuilder::move(BlockId from, const Move& move) {
   if (!move.collective.has_value()) {
     const View v = view(source, move.to);
     const std::int64_t run = v.extent / n * v.inner;
-    copy({.loops = {{v.outer, v.extent * v.inner, run}, {run, 1, 1}},
-          .from_offset = coordinate(move.axis) * run,
+    copy({.copy = {.loops = {{v.outer, v.extent * v.inner, run}, {run, 1, 1}},
+                   .from_offset = coordinate(move.axis) * run},
           .input = from,
           .output = to});
     return to;

@@ -5,39 +5,9 @@
 
 #include "memory/arena_planner.h"
 #include "memory/error.h"
+#include "runtime/stream_order.h"
 
 namespace ctrain {
-namespace {
-
-// Nested strided copy; the innermost loop is a memcpy where both sides are contiguous.
-template <typename Word>
-void copy_loops(const CopyStep::Loop* loop, const CopyStep::Loop* last, const Word* from, Word* to) {
-  if (loop == last) {
-    if (loop->from_stride == 1 && loop->to_stride == 1) {
-      std::memcpy(to, from, static_cast<std::size_t>(loop->count) * sizeof(Word));
-    } else {
-      for (std::int64_t i = 0; i < loop->count; ++i) to[i * loop->to_stride] = from[i * loop->from_stride];
-    }
-    return;
-  }
-  for (std::int64_t i = 0; i < loop->count; ++i)
-    copy_loops(loop + 1, last, from + i * loop->from_stride, to + i * loop->to_stride);
-}
-
-void run_copy(const CopyStep& step, DType dtype, const void* from, void* to) {
-  const auto* first = step.loops.data();
-  const auto* last = first + step.loops.size() - 1;
-  if (size_of(dtype) == 8) {
-    copy_loops(first, last, static_cast<const std::uint64_t*>(from) + step.from_offset,
-               static_cast<std::uint64_t*>(to) + step.to_offset);
-  } else {
-    copy_loops(first, last, static_cast<const std::uint32_t*>(from) + step.from_offset,
-               static_cast<std::uint32_t*>(to) + step.to_offset);
-  }
-}
-
-}  // namespace
-
 MeshCommunicators::MeshCommunicators(const Mesh& mesh, Communicator& world) {
   for (std::size_t i = 0; i < mesh.axes().size(); ++i) {
     const auto axis = static_cast<Axis>(i);
@@ -62,22 +32,34 @@ std::byte* ParameterStore::data(const std::string& name) const {
   return it->second;
 }
 
-CompiledProgram compile(Program program, Backend backend, DType real) {
+CompiledProgram compile(Program program, Backend backend) {
   CompiledProgram result;
+  result.backend = backend;
   result.program = std::move(program);
   std::vector<std::size_t> workspaces;
   for (const Step& step : result.program.steps) {
     const auto* local = std::get_if<LocalStep>(&step);
-    result.kernels.push_back(local == nullptr ? Kernel{} : KernelTable::instance().make(backend, real, local->node));
+    result.kernels.push_back(local == nullptr ? Kernel{} : KernelTable::instance().make(backend, local->node));
     workspaces.push_back(result.kernels.back().workspace);
   }
   result.memory = plan_memory(result.program, workspaces);
   return result;
 }
 
+RankDevice::RankDevice(std::unique_ptr<Device> made) : device(std::move(made)) {
+  device->make_current();
+  compute = device->make_stream();
+  communication = device->make_stream();
+}
+
 Executor::Executor(const CompiledProgram& compiled, ParameterStore& store, std::byte* arena,
-                   const MeshCommunicators& mesh)
-    : compiled_(&compiled) {
+                   const MeshCommunicators& mesh, RankDevice& on, bool record)
+    : compiled_(&compiled),
+      on_(&on),
+      copy_(strided_copy_of(compiled.backend)),
+      host_state_(*on.device, sizeof(StepState)),
+      state_(*on.device, sizeof(StepState)),
+      may_record_(record) {
   const Program& program = compiled.program;
   for (std::size_t id = 0; id < program.blocks.size(); ++id) {
     const std::int64_t offset = compiled.memory.block_offsets[id];
@@ -89,6 +71,7 @@ Executor::Executor(const CompiledProgram& compiled, ParameterStore& store, std::
     if (const std::int64_t offset = compiled.memory.workspace_offsets[i]; offset >= 0)
       steps_[i].workspace = arena + offset;
   }
+  if (on.device->is_asynchronous()) order_streams();
 }
 
 void Executor::bind(const Step& step, std::size_t i, const MeshCommunicators& mesh) {
@@ -120,16 +103,94 @@ void Executor::bind(const Step& step, std::size_t i, const MeshCommunicators& me
   }
 }
 
-void Executor::run(const StepState& state) {
-  for (const BoundStep& step : steps_) {
-    if (step.kernel != nullptr) {
-      step.kernel->run({step.inputs, step.outputs, step.workspace, &state});
-    } else if (step.copy != nullptr) {
-      run_copy(*step.copy, step.call.in.dtype, step.call.in.data, step.call.out.data);
+// Gives each step the events of the other stream that it must wait for.
+void Executor::order_streams() {
+  std::vector<StepMemory> memory;
+  for (std::size_t i = 0; i < steps_.size(); ++i) {
+    const auto interval = [&](BlockId id) {
+      const std::byte* begin = data(id);
+      return Interval{begin, begin + compiled_->program.blocks[static_cast<std::size_t>(id)].bytes()};
+    };
+    StepMemory& touched = memory.emplace_back();
+    const Step& step = compiled_->program.steps[i];
+    if (const auto* local = std::get_if<LocalStep>(&step)) {
+      for (const BlockId id : local->inputs) touched.reads.push_back(interval(id));
+      for (const BlockId id : local->outputs) touched.writes.push_back(interval(id));
+      if (const auto* workspace = static_cast<const std::byte*>(steps_[i].workspace); workspace != nullptr)
+        touched.writes.push_back({workspace, workspace + steps_[i].kernel->workspace});
     } else {
-      step.communicator->run(step.call);
+      const auto* copy = std::get_if<CopyStep>(&step);
+      const auto* collective = std::get_if<CollectiveStep>(&step);
+      const BlockId in = copy != nullptr ? copy->input : collective->input,
+                    out = copy != nullptr ? copy->output : collective->output;
+      if (in >= 0) touched.reads.push_back(interval(in));
+      if (out >= 0) touched.writes.push_back(interval(out));
+      touched.stream = copy != nullptr ? 0 : 1;
     }
   }
+  const auto make_event = [&] { return events_.emplace_back(on_->device->make_event()).get(); };
+  const auto waits = cross_stream_waits(memory, 2);
+  for (std::size_t i = 0; i < waits.size(); ++i)
+    for (const std::size_t before : waits[i]) {
+      if (steps_[before].done == nullptr) steps_[before].done = make_event();
+      steps_[i].waits.push_back(steps_[before].done);
+    }
+  begun_ = make_event();
+  communicated_ = make_event();
+}
+
+void Executor::enqueue(const BoundStep& step) {
+  Stream& stream = step.communicator != nullptr ? *on_->communication : *on_->compute;
+  for (Event* event : step.waits) stream.wait(*event);
+  if (step.kernel != nullptr) {
+    step.kernel->run({step.inputs, step.outputs, step.workspace, reinterpret_cast<const StepState*>(state_.data()),
+                      stream.native()});
+  } else if (step.copy != nullptr) {
+    copy_(step.copy->copy, size_of(step.call.in.dtype), step.call.in.data, step.call.out.data, stream.native());
+  } else {
+    step.communicator->run(step.call);
+  }
+  if (step.done != nullptr) stream.record(*step.done);
+}
+
+// The communication stream begins after what came before on the compute stream, which goes on after both.
+void Executor::enqueue_all() {
+  if (begun_ != nullptr) {
+    on_->compute->record(*begun_);
+    on_->communication->wait(*begun_);
+  }
+  for (const BoundStep& step : steps_) enqueue(step);
+  if (communicated_ != nullptr) {
+    on_->communication->record(*communicated_);
+    on_->compute->wait(*communicated_);
+  }
+}
+
+void Executor::record() {
+  may_record_ = false;  // one attempt
+  for (const BoundStep& step : steps_) {
+    if (step.communicator == nullptr || step.communicator->is_recordable()) continue;
+    not_recorded_because_ = "collectives go through the host";
+    return;
+  }
+  try {
+    recorded_ = on_->device->record(*on_->compute, [this] { enqueue_all(); });
+  } catch (const Error& error) {
+    not_recorded_because_ = error.what();
+  }
+}
+
+void Executor::run(const StepState& state) {
+  std::memcpy(host_state_.data(), &state, sizeof state);
+  on_->device->upload(state_.data(), host_state_.data(), sizeof state, *on_->compute);
+  if (recorded_ != nullptr) {
+    for (const BoundStep& step : steps_)
+      if (step.communicator != nullptr) step.communicator->count(step.call);
+    return recorded_->enqueue(*on_->compute);
+  }
+  // The first run is not recorded: kernels choose their algorithms in it.
+  if (runs_++ == 1 && may_record_ && on_->device->is_asynchronous()) record();
+  recorded_ != nullptr ? recorded_->enqueue(*on_->compute) : enqueue_all();
 }
 
 }  // namespace ctrain

@@ -40,19 +40,34 @@ class ParameterStore {
 // A program with its kernels made and its memory planned; nothing is allocated yet.
 struct CompiledProgram {
   Program program;
+  Backend backend = Backend::reference;
   std::vector<Kernel> kernels;  // per step; empty for other steps
   MemoryPlan memory;
 };
-[[nodiscard]] CompiledProgram compile(Program program, Backend backend, DType real);
+[[nodiscard]] CompiledProgram compile(Program program, Backend backend);
+
+// Where a rank's work is done: kernels and copies in one stream, collectives in another, which overlap as far as the
+// memory they touch allows.
+struct RankDevice {
+  explicit RankDevice(std::unique_ptr<Device> made);
+  std::unique_ptr<Device> device;
+  std::unique_ptr<Stream> compute, communication;
+};
 
 class Executor {
  public:
-  // `arena` has at least compiled.memory.arena_bytes. All referenced objects outlive the executor.
-  Executor(const CompiledProgram& compiled, ParameterStore& store, std::byte* arena, const MeshCommunicators& mesh);
+  // `arena` has at least compiled.memory.arena_bytes. All referenced objects outlive the executor. `record`: let the
+  // device record the steps at the second run and replay them as one afterwards, where it can.
+  Executor(const CompiledProgram& compiled, ParameterStore& store, std::byte* arena, const MeshCommunicators& mesh,
+           RankDevice& on, bool record = true);
 
+  // Enqueues all steps on the compute stream; on the CPU they are done when it returns.
   void run(const StepState& state);
 
   [[nodiscard]] std::byte* data(BlockId block) const { return addresses_[static_cast<std::size_t>(block)]; }
+  [[nodiscard]] bool is_recorded() const { return recorded_ != nullptr; }
+  // Why the steps are not recorded; "" where they are, or nothing has been tried.
+  [[nodiscard]] const std::string& not_recorded_because() const { return not_recorded_because_; }
 
  private:
   struct BoundStep {
@@ -62,12 +77,30 @@ class Executor {
     const CopyStep* copy = nullptr;
     Communicator* communicator = nullptr;
     CollectiveCall call;  // of collectives; a copy's blocks stand in its `in` and `out`
+
+    std::vector<Event*> waits;  // of the other stream
+    Event* done = nullptr;      // recorded where the other stream waits for this step
   };
   void bind(const Step& step, std::size_t i, const MeshCommunicators& mesh);
+  void order_streams();
+  void enqueue_all();
+  void enqueue(const BoundStep& step);
+  void record();
 
   const CompiledProgram* compiled_;
+  RankDevice* on_;
+  StridedCopyFunction copy_;
   std::vector<std::byte*> addresses_;
   std::vector<BoundStep> steps_;
+
+  HostBuffer host_state_;
+  Buffer state_;
+  std::vector<std::unique_ptr<Event>> events_;
+  Event *begun_ = nullptr, *communicated_ = nullptr;  // of a run, where there are two streams
+  std::unique_ptr<RecordedWork> recorded_;
+  bool may_record_;
+  std::int64_t runs_ = 0;
+  std::string not_recorded_because_;
 };
 
 }  // namespace ctrain

@@ -19,7 +19,7 @@ StepPlan plan_step(const JobOptions& options, const Mode& mode, int rank, bool t
       partition_options.fetch.push_back(plan.graph.gradients.at(parameter));
   Program program = partition(*plan.graph.graph, mode, rank, partition_options);
   fuse(program);
-  plan.compiled = compile(std::move(program), backend_for(options.real), options.real);
+  plan.compiled = compile(std::move(program), options.backend());
   return plan;
 }
 
@@ -31,7 +31,10 @@ Mode mode_of(const JobOptions& options) {
   return mode;
 }
 
-Backend backend_for(DType real) { return real == DType::f64 ? Backend::reference : Backend::cpu; }
+Backend JobOptions::backend() const {
+  if (device == "cuda") return Backend::cuda;
+  return real == DType::f64 ? Backend::reference : Backend::cpu;
+}
 
 std::int64_t Plan::arena_bytes() const {
   const std::int64_t evaluation_bytes = evaluation == nullptr ? 0 : evaluation->compiled.memory.arena_bytes;
@@ -55,6 +58,8 @@ Plan make_plan(const JobOptions& options, int rank) {
   plan.mesh = mode.mesh;
   plan.rank = rank;
   plan.real = options.real;
+  plan.device = options.device;
+  plan.record = options.record;
   plan.seed = options.seed;
   plan.training = plan_step(options, mode, rank, true);
   if (options.evaluation) plan.evaluation = std::make_unique<StepPlan>(plan_step(options, mode, rank, false));

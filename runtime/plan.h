@@ -30,12 +30,12 @@ struct JobOptions {
   std::uint64_t seed = 0;
   bool evaluation = false;      // plan an evaluation step too
   bool keep_gradients = false;  // bring gradients home and keep them to the end of the step, for tests
+  std::string device = "cpu";   // or an accelerator's kind: "cuda"
+  bool record = true;           // let the device record a step and replay it
+  [[nodiscard]] Backend backend() const;
 };
 
 [[nodiscard]] Mode mode_of(const JobOptions& options);
-
-// The backend for an element type: fp64 is the reference kernels'.
-[[nodiscard]] Backend backend_for(DType real);
 
 // One of the rank's two programs with the logical graph that it was made from.
 struct StepPlan {
@@ -47,6 +47,8 @@ struct Plan {
   Mesh mesh;
   int rank = 0;
   DType real = DType::f32;
+  std::string device;
+  bool record = true;
   std::uint64_t seed = 0;
   StepPlan training;
   std::unique_ptr<StepPlan> evaluation;             // nullptr where none was asked for

@@ -1,5 +1,6 @@
 #include "runtime/rank.h"
 
+#include <array>
 #include <cmath>
 
 #include "memory/error.h"
@@ -16,22 +17,57 @@ FeedField field_of(const std::string& input) {
   return FeedField::targets;
 }
 
+std::unique_ptr<Device> make_device(const std::string& kind, int index) {
+  if (kind == "cpu") return make_cpu_device();
+  return DeviceKinds::instance().get(kind).make(index);
+}
+
+constexpr std::size_t metric_stride = 64, metric_count = 4;
+
 }  // namespace
 
-Rank::Rank(const Plan& plan, Communicator& world)
+Rank::Rank(const Plan& plan, Communicator& world, const DevicePlace& place)
     : plan_(&plan),
-      device_(make_cpu_device()),
-      stream_(device_->make_stream()),
-      store_(*device_, plan.training.compiled.program),
-      arena_(*device_, static_cast<std::size_t>(plan.arena_bytes())),
-      mesh_(plan.mesh, world),
-      training_(plan.training.compiled, store_, arena_.data(), mesh_) {
+      on_(make_device(plan.device, place.index)),
+      metrics_(*on_.device, metric_count * metric_stride),
+      store_(*on_.device, plan.training.compiled.program),
+      arena_(*on_.device, static_cast<std::size_t>(plan.arena_bytes())),
+      device_world_(plan.device == "cpu"
+                        ? nullptr
+                        : make_device_world(plan.device, place.world, world, *on_.device, *on_.communication)),
+      mesh_(plan.mesh, device_world_ ? *device_world_ : world),
+      training_(plan.training.compiled, store_, arena_.data(), mesh_, on_, plan.record) {
   if (plan.evaluation != nullptr)
-    evaluation_ = std::make_unique<Executor>(plan.evaluation->compiled, store_, arena_.data(), mesh_);
+    evaluation_ = std::make_unique<Executor>(plan.evaluation->compiled, store_, arena_.data(), mesh_, on_, plan.record);
   const Program& program = plan.training.compiled.program;
-  for (const Block& block : program.blocks)
-    if (block.storage == Block::Storage::parameter)
-      initialize(program, block, plan.seed, store_.data(block.value->name));
+  for (const Block& block : program.blocks) {
+    if (block.storage != Block::Storage::parameter) continue;
+    std::vector<std::byte> data(static_cast<std::size_t>(block.bytes()));
+    initialize(program, block, plan.seed, data.data());
+    write(block.value->name, data);
+  }
+}
+
+std::vector<std::byte> Rank::download(const std::byte* from, std::int64_t bytes) const {
+  std::vector<std::byte> data(static_cast<std::size_t>(bytes));
+  on_.device->download(data.data(), from, data.size(), *on_.compute);
+  on_.compute->synchronize();
+  return data;
+}
+
+std::vector<std::byte> Rank::read(const std::string& name) const {
+  const Program& program = plan_->training.compiled.program;
+  return download(store_.data(name), program.blocks[static_cast<std::size_t>(program.persistent.at(name))].bytes());
+}
+
+std::vector<std::byte> Rank::read_block(BlockId block) const {
+  const Program& program = plan_->training.compiled.program;
+  return download(training_.data(block), program.blocks[static_cast<std::size_t>(block)].bytes());
+}
+
+void Rank::write(const std::string& name, const std::vector<std::byte>& data) const {
+  on_.device->upload(store_.data(name), data.data(), data.size(), *on_.compute);
+  on_.compute->synchronize();
 }
 
 std::vector<Feed> Rank::feeds(const StepPlan& step) {
@@ -49,16 +85,23 @@ StepResult Rank::run(const StepPlan& step, Executor& executor, const Batch& batc
   for (std::size_t i = 0; i < program.feeds.size(); ++i) {
     const BlockId block = program.feeds[i].block;
     const auto bytes = static_cast<std::size_t>(program.blocks[static_cast<std::size_t>(block)].bytes());
-    device_->upload(executor.data(block), batch.buffers[i].data(), bytes, *stream_);
+    on_.device->upload(executor.data(block), batch.buffers[i].data(), bytes, *on_.compute);
   }
   executor.run(state);
-  const auto scalar = [&](const Value* value) -> double {
-    if (value == nullptr) return 0;
-    const std::byte* data = executor.data(program.kept.at(value));
-    return plan_->real == DType::f64 ? *reinterpret_cast<const double*>(data) : *reinterpret_cast<const float*>(data);
+  const std::array<const Value*, metric_count> metrics = {step.graph.loss, step.graph.count, step.graph.correct,
+                                                          step.graph.gradient_squares};
+  for (std::size_t i = 0; i < metrics.size(); ++i)
+    if (metrics[i] != nullptr)
+      on_.device->download(metrics_.data() + i * metric_stride, executor.data(program.kept.at(metrics[i])),
+                           size_of(metrics[i]->dtype), *on_.compute);
+  on_.compute->synchronize();
+  const auto number = [&](std::size_t i) -> double {
+    if (metrics[i] == nullptr) return 0;
+    const std::byte* data = metrics_.data() + i * metric_stride;
+    return metrics[i]->dtype == DType::f64 ? *reinterpret_cast<const double*>(data)
+                                           : *reinterpret_cast<const float*>(data);
   };
-  return {scalar(step.graph.loss), scalar(step.graph.count), scalar(step.graph.correct),
-          std::sqrt(scalar(step.graph.gradient_squares))};
+  return {number(0), number(1), number(2), std::sqrt(number(3))};
 }
 
 std::int64_t Rank::allocated_bytes() const { return static_cast<std::int64_t>(store_.bytes() + arena_.size()); }

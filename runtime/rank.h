@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "memory/device.h"
+#include "parallel/comm/device_communicator.h"
 #include "runtime/data/feed.h"
 #include "runtime/executor.h"
 #include "runtime/plan.h"
@@ -22,10 +23,16 @@ struct StepResult {
   bool operator==(const StepResult&) const = default;
 };
 
+// Which of the machine's accelerators is a rank's, where its plan wants one, and how these exchange data.
+struct DevicePlace {
+  int index = 0;
+  DeviceWorld world = DeviceWorld::staged;
+};
+
 class Rank {
  public:
   // Allocates what the plan says and draws the initial weights. The plan and the world outlive the rank.
-  Rank(const Plan& plan, Communicator& world);
+  Rank(const Plan& plan, Communicator& world, const DevicePlace& place = {});
 
   // What the loader has to bring for a step, in the order of its buffers.
   [[nodiscard]] static std::vector<Feed> feeds(const StepPlan& step);
@@ -36,19 +43,26 @@ class Rank {
   StepResult evaluate(const Batch& batch) { return run(*plan_->evaluation, *evaluation_, batch, {}); }
 
   [[nodiscard]] const Plan& plan() const { return *plan_; }
-  [[nodiscard]] std::byte* parameter(const std::string& name) const { return store_.data(name); }  // or state
+  // A parameter's or a state's part of this rank, to and from the host.
+  [[nodiscard]] std::vector<std::byte> read(const std::string& name) const;
+  void write(const std::string& name, const std::vector<std::byte>& data) const;
+  [[nodiscard]] std::vector<std::byte> read_block(BlockId block) const;  // of the training program, after a step
   [[nodiscard]] const Executor& training() const { return training_; }
+  [[nodiscard]] const Device& device() const { return *on_.device; }
   [[nodiscard]] const MeshCommunicators& mesh() const { return mesh_; }
   [[nodiscard]] std::int64_t allocated_bytes() const;  // of the device tier
 
  private:
   StepResult run(const StepPlan& step, Executor& executor, const Batch& batch, const StepState& state);
 
+  [[nodiscard]] std::vector<std::byte> download(const std::byte* from, std::int64_t bytes) const;
+
   const Plan* plan_;
-  std::unique_ptr<Device> device_;
-  std::unique_ptr<Stream> stream_;
+  mutable RankDevice on_;
+  HostBuffer metrics_;  // of a step: loss, count, correct, squares of gradients, a cache line each
   ParameterStore store_;
   Buffer arena_;
+  std::unique_ptr<Communicator> device_world_;  // nullptr where collectives work in host memory
   MeshCommunicators mesh_;
   Executor training_;
   std::unique_ptr<Executor> evaluation_;

@@ -2,8 +2,11 @@
 # registers something (an op, a mode, a hook) is linked without being named anywhere.
 
 add_library(ctrain_options INTERFACE)
-target_compile_options(ctrain_options INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Werror
-                                                -march=${CTRAIN_ARCH})
+set(host_warnings -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Werror)
+target_compile_options(ctrain_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:${host_warnings} -march=${CTRAIN_ARCH}>)
+# nvcc's own code does not pass -Wshadow and the like; its warnings are errors too.
+target_compile_options(ctrain_options INTERFACE
+  $<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings -Xcompiler=-Wall,-Wextra,-march=${CTRAIN_ARCH}>)
 target_include_directories(ctrain_options INTERFACE ${PROJECT_SOURCE_DIR})
 target_link_libraries(ctrain_options INTERFACE Threads::Threads)
 if(CTRAIN_SANITIZE)
@@ -23,6 +26,12 @@ set(CTRAIN_FLOORS "" CACHE INTERNAL "")
 function(ctrain_floor folder)
   cmake_parse_arguments(FLOOR "" "" "BELOW;LIBRARIES;WITHOUT" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.cpp)
+  if(CTRAIN_CUDA_VERSION)
+    file(GLOB_RECURSE kernels CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.cu)
+    list(APPEND sources ${kernels})
+  else()
+    list(APPEND FLOOR_WITHOUT "/cuda/")
+  endif()
   foreach(expression ${FLOOR_WITHOUT})
     list(FILTER sources EXCLUDE REGEX ${expression})
   endforeach()

@@ -22,8 +22,6 @@ bool is_suffix(const Operand& part, const Operand& whole) {
   return true;
 }
 
-Kernel reference_kernel(const LocalNode& node) {
-  return KernelTable::instance().make(Backend::reference, DType::f32, node);
-}
+Kernel reference_kernel(const LocalNode& node) { return KernelTable::instance().make(Backend::reference, node); }
 
 }  // namespace ctrain::cpu

@@ -31,7 +31,7 @@ class Composition {
     node.outputs.clear();
     for (const std::size_t i : inputs) node.inputs.push_back(operands_[i]);
     for (const std::size_t i : outputs) node.outputs.push_back(operands_[i]);
-    parts_.push_back({KernelTable::instance().make(Backend::reference, dtype_of<T>(), node), inputs, outputs});
+    parts_.push_back({KernelTable::instance().make(Backend::reference, node), inputs, outputs});
     return *this;
   }
 

@@ -77,10 +77,14 @@ void Communicator::run(const CollectiveCall& call) {
   if (const std::string_view problem = problem_of(call, rank_, size()); !problem.empty())
     require(false, "{} over {} ranks into {} {}: {}", text_of(call), size(), call.out.count, name_of(call.out.dtype),
             problem);
+  count(call);
+  execute(call);
+}
+
+void Communicator::count(const CollectiveCall& call) {
   ++sequence_;
   sent_[static_cast<std::size_t>(call.collective)] +=
       bytes_sent(call.collective, size(), rank_ == call.root, call.in.bytes());
-  execute(call);
 }
 
 std::vector<int> Communicator::agree_on(const std::vector<int>& members, const std::string& name) {

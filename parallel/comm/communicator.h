@@ -106,6 +106,10 @@ class Communicator {
   }  // to the next member, from the previous one
   void barrier() { run({}); }
   void run(const CollectiveCall& call);
+  // Counts a call that a device's recorded work makes without coming here.
+  void count(const CollectiveCall& call);
+  // Can a call be part of a device's recorded work?
+  [[nodiscard]] virtual bool is_recordable() const { return false; }
 
   // Makes room for calls of up to `bytes` on this member's side, so that no call allocates.
   virtual void reserve(std::size_t bytes) = 0;

@@ -63,6 +63,9 @@ void reduce_in_order(DType dtype, Reduction reduction, std::span<const void* con
       return reduce_typed<double>(reduction, sources, targets, count);
     case DType::i32:
       return reduce_typed<std::int32_t>(reduction, sources, targets, count);
+    case DType::bf16:
+    case DType::f16:
+      throw running_error("sums of {} on the host", name_of(dtype));
   }
 }
 

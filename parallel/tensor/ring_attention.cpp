@@ -16,17 +16,17 @@ class Ring {
   // Keys and values of a packed [b, s, t, n, d] as one contiguous block [b, s, k|v, n, d].
   BlockId pack(BlockId qkv) {
     const BlockId kv = travelling(qkv);
-    builder_.copy({.loops = {{rows(qkv), 3 * part(qkv), 2 * part(qkv)}, {2 * part(qkv), 1, 1}},
-                   .from_offset = part(qkv),
+    builder_.copy({.copy = {.loops = {{rows(qkv), 3 * part(qkv), 2 * part(qkv)}, {2 * part(qkv), 1, 1}},
+                            .from_offset = part(qkv)},
                    .input = qkv,
                    .output = kv});
     return kv;
   }
   void unpack(BlockId kv, BlockId qkv) {
-    builder_.copy({.loops = {{rows(qkv), 2 * part(qkv), 3 * part(qkv)}, {2 * part(qkv), 1, 1}},
-                   .to_offset = part(qkv),
-                   .input = kv,
-                   .output = qkv});
+    builder_.copy(
+        {.copy = {.loops = {{rows(qkv), 2 * part(qkv), 3 * part(qkv)}, {2 * part(qkv), 1, 1}}, .to_offset = part(qkv)},
+         .input = kv,
+         .output = qkv});
   }
   BlockId travelling(BlockId qkv) {
     Operand operand = builder_.block(qkv).operand;

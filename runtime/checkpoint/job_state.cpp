@@ -72,7 +72,8 @@ void save_file(const Rank& rank, Communicator& world, const fs::path& folder, co
     parts.resize(bytes * static_cast<std::size_t>(world.size()));
     world.reserve(parts.size());
     const std::int64_t count = block.operand.elements();
-    world.all_gather({rank.parameter(block.value->name), count, block.operand.dtype},
+    const std::vector<std::byte> own = rank.read(block.value->name);
+    world.all_gather({own.data(), count, block.operand.dtype},
                      {parts.data(), count * world.size(), block.operand.dtype});
     if (writer == nullptr) continue;
     whole.resize(byte_size(tensors[i]));
@@ -118,7 +119,9 @@ void load_file(const Rank& rank, const fs::path& folder, const TensorFile& descr
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     whole.resize(byte_size(tensors[i]));
     file.read(tensors[i].name, whole);
-    exchange(program, program.rank, *blocks[i], rank.parameter(tensors[i].name), whole.data(), false);
+    std::vector<std::byte> part(static_cast<std::size_t>(blocks[i]->bytes()));
+    exchange(program, program.rank, *blocks[i], part.data(), whole.data(), false);
+    rank.write(tensors[i].name, part);
   }
 }
 

@@ -13,6 +13,7 @@ BatchAssembler::BatchAssembler(const Dataset& dataset, const TransformPipeline& 
     require(feed.start >= 0 && feed.length >= 0, "a feed of {} rows from row {}", feed.length, feed.start);
     const bool integers = feed.field == FeedField::labels || feed.field == FeedField::tokens;
     require(integers == (feed.type == DType::i32), "tokens and labels are int32, other feeds are not");
+    require(size_of(feed.type) >= 4, "images come in fp32 or fp64, not in {}", name_of(feed.type));
     require(feed.field != FeedField::targets || !dataset.has_labels(), "the dataset has labels, not float targets");
     for (std::int64_t row = feed.start; row < feed.start + feed.length; ++row) rows.insert(row);
   }
@@ -92,6 +93,9 @@ void BatchAssembler::write(Batch& batch, std::size_t feed, std::int64_t sample, 
     case DType::f64:
       write_reals(asked, sample, std::span(batch.data<double>(feed) + offset, static_cast<std::size_t>(elements)));
       break;
+    case DType::bf16:
+    case DType::f16:
+      break;  // refused when the feed was asked for
   }
 }
 

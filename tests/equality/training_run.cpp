@@ -47,9 +47,10 @@ void disturb_constants(const Rank& rank) {
   for (const Block& block : program.blocks) {
     if (block.storage != Block::Storage::parameter) continue;
     if (block.value->initializer.kind != Initializer::Kind::constant) continue;
-    std::byte* data = rank.parameter(block.value->name);
-    block.operand.dtype == DType::f64 ? disturb(program, block, reinterpret_cast<double*>(data))
-                                      : disturb(program, block, reinterpret_cast<float*>(data));
+    std::vector<std::byte> data = rank.read(block.value->name);
+    block.operand.dtype == DType::f64 ? disturb(program, block, reinterpret_cast<double*>(data.data()))
+                                      : disturb(program, block, reinterpret_cast<float*>(data.data()));
+    rank.write(block.value->name, data);
   }
 }
 
@@ -135,10 +136,11 @@ void RunCollector::train(const JobOptions& job, Communicator& world, int steps) 
       const auto [it, fresh] = run_.gradients.try_emplace(parameter->name);
       if (fresh) it->second = test::unknown_tensor(program, parameter->dims);
       const Block& block = program.blocks[static_cast<std::size_t>(id)];
-      const std::byte* bytes = rank.training().data(id);
-      const bool equal = job.real == DType::f64
-                             ? test::collect_block(program, block, reinterpret_cast<const double*>(bytes), it->second)
-                             : test::collect_block(program, block, reinterpret_cast<const float*>(bytes), it->second);
+      const std::vector<std::byte> bytes = rank.read_block(id);
+      const bool equal =
+          job.real == DType::f64
+              ? test::collect_block(program, block, reinterpret_cast<const double*>(bytes.data()), it->second)
+              : test::collect_block(program, block, reinterpret_cast<const float*>(bytes.data()), it->second);
       run_.replicas_equal = run_.replicas_equal && equal;
     }
   }

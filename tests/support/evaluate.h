@@ -92,7 +92,7 @@ class NodeRunner {
   NodeRunner(const LocalNode& local, const std::vector<int>& in_place, const Evaluation& how)
       : local_(local),
         state_(how.state),
-        kernel_(KernelTable::instance().make(how.backend, how.real, local)),
+        kernel_(KernelTable::instance().make(how.backend, local)),
         workspace_(kernel_.workspace) {
     const auto allocate = [](const Operand& operand) {
       return std::make_shared<Buffer>(static_cast<std::size_t>(operand.elements()) * size_of(operand.dtype));

@@ -56,12 +56,12 @@ bool collect_block(const Program& program, const ctrain::Block& block, const T* 
 class ProgramOnRank {
  public:
   ProgramOnRank(Program program, Communicator& world)
-      : compiled_(compile(std::move(program), Backend::reference, DType::f64)),
-        device_(make_cpu_device()),
-        store_(*device_, compiled_.program),
-        arena_(*device_, static_cast<std::size_t>(compiled_.memory.arena_bytes)),
+      : compiled_(compile(std::move(program), Backend::reference)),
+        on_(make_cpu_device()),
+        store_(*on_.device, compiled_.program),
+        arena_(*on_.device, static_cast<std::size_t>(compiled_.memory.arena_bytes)),
         mesh_(compiled_.program.mesh, world),
-        executor_(compiled_, store_, arena_.data(), mesh_) {
+        executor_(compiled_, store_, arena_.data(), mesh_, on_) {
     if (arena_.size() > 0) std::memset(arena_.data(), 0xff, arena_.size());
   }
 
@@ -78,7 +78,7 @@ class ProgramOnRank {
 
  private:
   CompiledProgram compiled_;
-  std::unique_ptr<Device> device_;
+  RankDevice on_;
   ParameterStore store_;
   ctrain::Buffer arena_;
   MeshCommunicators mesh_;

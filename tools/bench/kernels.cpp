@@ -52,7 +52,7 @@ class Runner {
       node.outputs.push_back(operand(dims));
       outputs_.push_back(allocate(node.outputs.back()));
     }
-    kernel_ = KernelTable::instance().make(Backend::cpu, DType::f32, node);
+    kernel_ = KernelTable::instance().make(Backend::cpu, node);
     buffers_.emplace_back(*device_, kernel_.workspace + 64);
     workspace_ = buffers_.back().data();
   }

@@ -29,7 +29,7 @@ double matmul_flops_per_second() {
   node.attributes = {{"output", std::string("pr")}};
   node.inputs = {{"pq", DType::f32, {n, n}}, {"qr", DType::f32, {n, n}}};
   node.outputs = {{"pr", DType::f32, {n, n}}};
-  const Kernel kernel = KernelTable::instance().make(Backend::cpu, DType::f32, node);
+  const Kernel kernel = KernelTable::instance().make(Backend::cpu, node);
   const auto device = make_cpu_device();
   const Buffer a(*device, n * n * 4), b(*device, n * n * 4), c(*device, n * n * 4),
       workspace(*device, kernel.workspace + 64);
