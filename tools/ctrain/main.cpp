@@ -25,6 +25,7 @@ constexpr const char* help = R"(ctrain trains neural networks over many ranks, f
   ctrain --config FILE [options]               train
   ctrain eval --config FILE --checkpoint PATH  evaluate on the test data
   ctrain config --config FILE                  print the resolved configuration
+  ctrain plan --config FILE --world_size N     what a rank would compute, hold and send
   ctrain run --nproc_per_node N -- --config FILE  train in N processes, here or on many hosts
 
 FILE is YAML, or a .py file in Colossal-AI's style (read, not run).
@@ -50,17 +51,20 @@ Many processes: also mpirun -np 4 ctrain --config FILE, srun ctrain ..., or torc
 using Command = int (*)(const Options&);
 
 Command find_command(const std::string& name) {
-  static const std::map<std::string, Command> built = {
-      {"train", train}, {"eval", evaluate}, {"config", print_configuration}, {"run", run_on_hosts}};
+  static const std::map<std::string, Command> built = {{"train", train},
+                                                       {"eval", evaluate},
+                                                       {"config", print_configuration},
+                                                       {"plan", print_plan},
+                                                       {"run", run_on_hosts}};
   const auto found = built.find(name);
   if (found != built.end()) return found->second;
-  std::vector<std::string> known = {"generate", "plan", "benchmark", "check", "tokenizer", "checkpoint", "replay"};
+  std::vector<std::string> known = {"generate", "benchmark", "check", "tokenizer", "checkpoint", "replay"};
   if (std::find(known.begin(), known.end(), name) != known.end())
     throw usage_error("the command '{}' is not built yet in this version", name);
   for (const auto& [command, function] : built) known.push_back(command);
   const std::string near = nearest(name, known);
   throw usage_error("'{}': unknown command; {}", name,
-                    near.empty() ? "expected train, eval, config or run" : "did you mean '" + near + "'?");
+                    near.empty() ? "expected train, eval, config, plan or run" : "did you mean '" + near + "'?");
 }
 
 int run(std::vector<std::string> arguments, int& rank) {
