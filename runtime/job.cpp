@@ -85,6 +85,7 @@ LossOptions loss_options(const Setting& loss) {
     options.kind = LossOptions::Kind::mean_squared_error;
   } else {
     options.label_smoothing = loss["label_smoothing"].real();
+    options.ignore_index = static_cast<std::int32_t>(loss["ignore_index"].integer());
   }
   return options;
 }
@@ -150,6 +151,7 @@ JobOptions job_options(const Configuration& config) {
   options.target.labels = wants_labels(root);
   options.loss = loss_options(root["loss"]);
   options.optimizer = optimizer_options(root["optimizer"]);
+  options.gradient_handlers = root["gradient_handler"].list();
   options.tensor_mode = config.tensor_mode;
   options.data = config.data;
   options.tensor = config.tensor;

@@ -99,7 +99,7 @@ class Forward {
     const float* keys = scratch + keys_ - h.width * h.padded_keys;
     for (const KeyBlock& block : h.keys) {
       keys += h.width * h.padded_keys;
-      const std::int64_t length = h.visible(query + count - 1, block), padded = round_up(length, lanes);
+      const std::int64_t length = h.visible(query, count, block), padded = round_up(length, lanes);
       if (length == 0) continue;
       tile_product(count, padded, h.width, q, keys, round_up(block.length, lanes), scores, padded, false);
       for (std::int64_t i = 0; i < count; ++i) {

@@ -82,7 +82,7 @@ class Backward {
     std::fill_n(scratch + dv_, count * h.padded_width, 0.0F);
     for (std::int64_t query = 0; query < h.tokens; query += h.queries.length) {
       const std::int64_t queries = std::min(h.queries.length, h.tokens - query);
-      if (h.visible(query + queries - 1, block) > 0) tile_gradient(call, mask, b, n, query, queries, block, scratch);
+      if (h.visible(query, queries, block) > 0) tile_gradient(call, mask, b, n, query, queries, block, scratch);
     }
     float* gradients = call.out<float>(h.ring ? 1 : 0);
     unpack(scratch + dk_, count, gradients + at_k, row);

@@ -82,10 +82,16 @@ struct AttentionHeads {
   [[nodiscard]] std::int64_t output(std::int64_t b, std::int64_t n) const { return statistic(b, n) * width; }
   [[nodiscard]] std::int64_t statistic(std::int64_t b, std::int64_t n) const { return b * tokens * heads + n; }
 
-  // A query sees the first so many keys of a block; never fewer than the query before it.
+  // A query sees the first so many keys of a block.
   [[nodiscard]] std::int64_t visible(std::int64_t query, const KeyBlock& block) const {
     const std::int64_t end = causal_ ? std::min(s_.logical(query) + 1, extent_) : extent_;
     return std::clamp<std::int64_t>(end - block.logical, 0, block.length);
+  }
+  // What at least one of `count` queries sees; they need not stand in order.
+  [[nodiscard]] std::int64_t visible(std::int64_t query, std::int64_t count, const KeyBlock& block) const {
+    std::int64_t most = 0;
+    for (std::int64_t i = 0; i < count; ++i) most = std::max(most, visible(query + i, block));
+    return most;
   }
 
   [[nodiscard]] std::optional<VectorMask> mask(std::int64_t step) const {

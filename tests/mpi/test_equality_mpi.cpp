@@ -1,5 +1,5 @@
-// test_equality_mpi <mode|none> <data> <tensor> [<depth>]: the main job's statement 1 with ranks as processes. The ranks'
-// gradients are put together on every rank; rank 0 trains the same on one rank and compares.
+// test_equality_mpi <mode|none> <data> <tensor> [<depth>]: the main job's statement 1 with ranks as processes. The
+// ranks' gradients are put together on every rank; rank 0 trains the same on one rank and compares.
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -45,7 +45,8 @@ int main(int argc, char** argv) {
   using namespace ctrain;
   if (argc != 4 && argc != 5) return 2;
   const std::string mode = argv[1];
-  const MeshCase mesh{mode == "none" ? "" : mode, std::atoi(argv[2]), std::atoi(argv[3]), argc == 5 ? std::atoi(argv[4]) : 1};
+  const MeshCase mesh{mode == "none" ? "" : mode, std::atoi(argv[2]), std::atoi(argv[3]),
+                      argc == 5 ? std::atoi(argv[4]) : 1};
   MpiEnvironment mpi({.timeout = 120});
   try {
     check(mesh, DType::f64, 1e-10, 1e-9, mpi.world());
