@@ -51,7 +51,6 @@ std::string traffic_text(const Program& program) {
   return table.text();
 }
 
-// "gradients of activations"
 const char* title_of(ArenaKind kind) {
   switch (kind) {
     case ArenaKind::input:
@@ -63,7 +62,7 @@ const char* title_of(ArenaKind kind) {
     case ArenaKind::parameter_gradient:
       return "  gradients of parameters";
     case ArenaKind::communication:
-      return "  communication";
+      return "  communication, copies";
     case ArenaKind::workspace:
       break;
   }
@@ -76,12 +75,12 @@ std::string arena_text(const CompiledProgram& compiled) {
   const ArenaUse use = arena_use(compiled);
   Table table({{"arena"}, {fmt::format("at step {}", use.fullest_step), right}, {"at most", right}});
   for (std::size_t i = 0; i < arena_kind_count; ++i)
-    table.add_row({title_of(static_cast<ArenaKind>(i)), bytes_text(use.at_fullest[i]), bytes_text(use.most[i])});
+    if (use.most[i] > 0)
+      table.add_row({title_of(static_cast<ArenaKind>(i)), bytes_text(use.at_fullest[i]), bytes_text(use.most[i])});
   table.add_row({"  gaps", bytes_text(memory.arena_bytes - memory.lower_bound), ""});
   table.add_row({"peak", bytes_text(memory.arena_bytes), ""});
   const auto peak = static_cast<double>(memory.arena_bytes), bound = static_cast<double>(memory.lower_bound);
-  return table.text() + fmt::format("{} of {} steps; peak {} bytes, lower bound {} bytes, {:.1f} % above it\n",
-                                    "fullest at step " + std::to_string(use.fullest_step),
+  return table.text() + fmt::format("{} steps; peak {} bytes, lower bound {} bytes, {:.1f} % above it\n",
                                     compiled.program.steps.size(), memory.arena_bytes, memory.lower_bound,
                                     bound == 0 ? 0 : 100 * (peak - bound) / bound);
 }

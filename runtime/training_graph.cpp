@@ -64,13 +64,9 @@ StepGraph build_step(const Model& model, const ModelOptions& options, std::int64
   step.gradients = backward(graph, step.loss);
   std::vector<Value*> squares;
   for (Value* parameter : graph.parameters()) {
-<<<<<<< HEAD
-    Value* gradient = step.gradients.at(parameter);
-    graph.set_scope(parameter->name);
-=======
     Value*& gradient = step.gradients.at(parameter);
+    graph.set_scope(parameter->name);
     gradient = handle_gradient(gradient_handlers, parameter, gradient);
->>>>>>> main
     squares.push_back(graph.apply_one("sum_squares", {gradient}));
   }
   graph.set_scope("");

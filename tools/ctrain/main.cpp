@@ -41,8 +41,7 @@ Options of training (`ctrain COMMAND --help` has all, with examples):
   --threads N            CPU threads of a rank (default: cores / ranks)
   --quiet                warnings and errors only
 
-  ctrain --version       version, commit, backends
-  ctrain --help          this text
+  ctrain --version: version, commit, backends;  ctrain --help: this text
 
 Example: ctrain --config configs/vit_2d.yaml --output runs/first
 )";
