@@ -16,19 +16,19 @@ TEST_CASE("Blocks that repeat are shown once, others each", "[folded_table]") {
   }
   folded.add_row("head.bias", {"c", "4"});
   CHECK(folded.text() ==
-        "name                layout  bytes\n"
-        "------------------  ------  -----\n"
-        "pos_embed           s h        40\n"
+        "name              layout  bytes\n"
+        "----------------  ------  -----\n"
+        "pos_embed         s h        40\n"
         "blocks.0-1 (2 x)\n"
-        "  norm.weight       h           8\n"
-        "  fc1.weight        h f        32\n"
+        "  norm.weight     h           8\n"
+        "  fc1.weight      h f        32\n"
         "blocks.2\n"
-        "  norm.weight       h           8\n"
-        "  fc1.weight        h f        12\n"
+        "  norm.weight     h           8\n"
+        "  fc1.weight      h f        12\n"
         "blocks.3\n"
-        "  norm.weight       h           8\n"
-        "  fc1.weight        h f        32\n"
-        "head.bias           c           4\n");
+        "  norm.weight     h           8\n"
+        "  fc1.weight      h f        32\n"
+        "head.bias         c           4\n");
 }
 
 TEST_CASE("Blocks in falling order, and of another kind, are told apart", "[folded_table]") {
