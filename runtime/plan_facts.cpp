@@ -94,8 +94,9 @@ ArenaUse arena_use(const CompiledProgram& compiled) {
   using Sums = std::array<std::int64_t, arena_kind_count>;
   std::vector<Sums> changes(steps + 2);  // a block that is kept lives past the last step
   const auto add = [&](ArenaKind kind, std::int64_t bytes, int first, int last) {
-    changes[static_cast<std::size_t>(first)][static_cast<std::size_t>(kind)] += bytes;
-    changes[static_cast<std::size_t>(last + 1)][static_cast<std::size_t>(kind)] -= bytes;
+    const auto begin = static_cast<std::size_t>(first), end = static_cast<std::size_t>(last) + 1;
+    changes[begin][static_cast<std::size_t>(kind)] += bytes;
+    changes[end][static_cast<std::size_t>(kind)] -= bytes;
   };
   for (std::size_t id = 0; id < program.blocks.size(); ++id) {
     if (compiled.memory.block_offsets[id] < 0) continue;
