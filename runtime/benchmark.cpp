@@ -170,6 +170,29 @@ void measure(const BenchmarkOptions& options, const Mode& mode, Communicator& wo
   result.arena_bytes = static_cast<std::int64_t>(bytes[2]);
 }
 
+BenchmarkResult run_case(const BenchmarkCase& configuration, const BenchmarkOptions& options,
+                         const WaitPolicy& policy) {
+  BenchmarkResult result;
+  result.configuration = configuration;
+  result.sizes = options.sizes;
+  try {
+    const Mode mode = make_mode(configuration.mode, 1, configuration.tensor);
+    result.sizes = round_up(options.sizes, mode);
+    check_memory(result.sizes, mode);
+    Launch launch;
+    launch.ranks = configuration.tensor.size;
+    launch.policy = policy;
+    result.threads = threads_per_rank(0, launch.ranks_sharing_cores());
+    launch_ranks(launch, {}, [&](Communicator& world) {
+      omp_set_num_threads(result.threads);  // of the calling thread only
+      measure(options, mode, world, result);
+    });
+  } catch (const std::exception& error) {
+    result.failure = error.what();
+  }
+  return result;
+}
+
 std::int64_t multiple_of(std::int64_t divisor, std::int64_t value) { return (value + divisor - 1) / divisor * divisor; }
 
 }  // namespace
@@ -201,27 +224,15 @@ BenchmarkSizes round_up(const BenchmarkSizes& sizes, const Mode& mode) {
   return rounded;
 }
 
-BenchmarkResult run_benchmark(const BenchmarkCase& configuration, const BenchmarkOptions& options,
-                              const WaitPolicy& policy) {
-  BenchmarkResult result;
-  result.configuration = configuration;
-  result.sizes = options.sizes;
-  try {
-    const Mode mode = make_mode(configuration.mode, 1, configuration.tensor);
-    result.sizes = round_up(options.sizes, mode);
-    check_memory(result.sizes, mode);
-    Launch launch;
-    launch.ranks = configuration.tensor.size;
-    launch.policy = policy;
-    result.threads = threads_per_rank(0, launch.ranks_sharing_cores());
-    launch_ranks(launch, {}, [&](Communicator& world) {
-      omp_set_num_threads(result.threads);  // of the calling thread only
-      measure(options, mode, world, result);
-    });
-  } catch (const std::exception& error) {
-    result.failure = error.what();
+std::vector<BenchmarkResult> run_benchmark(const std::vector<BenchmarkCase>& cases, const BenchmarkOptions& options,
+                                           const WaitPolicy& policy,
+                                           const std::function<void(const BenchmarkCase&)>& starting) {
+  std::vector<BenchmarkResult> results;
+  for (const BenchmarkCase& configuration : cases) {
+    starting(configuration);
+    results.push_back(run_case(configuration, options, policy));
   }
-  return result;
+  return results;
 }
 
 }  // namespace ctrain

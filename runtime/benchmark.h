@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,7 @@ struct BenchmarkResult {
   double backward_seconds = 0;
   std::int64_t parameter_bytes = 0, arena_bytes = 0;  // of the plan; the arena has activations and gradients
   std::int64_t bytes_sent = 0;                        // in one step, as the communicators counted them
+  [[nodiscard]] bool failed() const { return !failure.empty(); }
   [[nodiscard]] std::int64_t peak_bytes() const { return parameter_bytes + arena_bytes; }
 };
 
@@ -54,8 +56,10 @@ struct BenchmarkResult {
 // The batch and the dimension rounded up to the nearest that the mode's splits divide.
 [[nodiscard]] BenchmarkSizes round_up(const BenchmarkSizes& sizes, const Mode& mode);
 
-// Whatever goes wrong, too little memory among it, is told by the result's `failure`.
-[[nodiscard]] BenchmarkResult run_benchmark(const BenchmarkCase& configuration, const BenchmarkOptions& options,
-                                            const WaitPolicy& policy);
+// Runs these cases; `starting` is called before each. Whatever goes wrong in one of them, too little memory among it,
+// is told by its result, and the others run.
+[[nodiscard]] std::vector<BenchmarkResult> run_benchmark(const std::vector<BenchmarkCase>& cases,
+                                                         const BenchmarkOptions& options, const WaitPolicy& policy,
+                                                         const std::function<void(const BenchmarkCase&)>& starting);
 
 }  // namespace ctrain

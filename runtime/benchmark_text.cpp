@@ -44,7 +44,7 @@ std::vector<std::string> row(const BenchmarkSizes& wanted, const BenchmarkResult
                                     fmt::format("{}", result.threads),
                                     size(wanted.batch, result.sizes.batch),
                                     size(wanted.dimension, result.sizes.dimension)};
-  const bool failed = !result.failure.empty();
+  const bool failed = result.failed();
   for (const std::string& cell :
        {fmt::format("{:.3f}", result.forward_seconds * 1e3), fmt::format("{:.3f}", result.backward_seconds * 1e3),
         mebibytes(result.peak_bytes()), mebibytes(result.bytes_sent)})
@@ -102,7 +102,7 @@ std::string benchmark_json(const BenchmarkOptions& options, const std::vector<Be
                                     {"batch_size", result.sizes.batch},          {"seq_len", result.sizes.sequence},
                                     {"dimension", result.sizes.dimension}};
     if (result.configuration.mode == "2.5d") entry["depth"] = result.configuration.tensor.depth;
-    if (result.failure.empty())
+    if (!result.failed())
       entry.update({{"forward_ms", result.forward_seconds * 1e3},
                     {"backward_ms", result.backward_seconds * 1e3},
                     {"peak_memory_bytes", result.peak_bytes()},
