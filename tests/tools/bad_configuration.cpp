@@ -18,9 +18,12 @@ TEST_CASE("A wrong configuration is told in one message, and nothing is written"
       {"depth: 1", "depth: one", {"bad.yaml:10:10: model.depth: 'one': expected an integer"}},
       {"BATCH_SIZE: 4", "BATCH_SIZE: 4.5", {"bad.yaml:2:13: BATCH_SIZE: '4.5': expected an integer"}},
       {"depth: 1", "depth: 1\n  depth: 2", {"bad.yaml:11:3: model.depth", "twice", "bad.yaml:10:3"}},
-      {"{size: 4, mode: 2d}", "4", {"bad.yaml:1:20: parallel.tensor: '4'", "mode", "1d, 2d"}},
-      {"mode: 2d", "mode: 4d", {"bad.yaml:1:36: parallel.tensor.mode: '4d': expected one of 1d, 2d", "did you mean"}},
+      {"{size: 4, mode: 2d}", "4", {"bad.yaml:1:20: parallel.tensor: '4'", "mode", "1d, 2.5d, 2d, 3d"}},
+      {"mode: 2d",
+       "mode: 4d",
+       {"bad.yaml:1:36: parallel.tensor.mode: '4d': expected one of 1d, 2.5d, 2d", "did you mean"}},
       {"size: 4", "size: 5", {"bad.yaml:1:27: parallel.tensor.size: '5': expected a square", "nearest 4 and 9"}},
+      {"mode: 2d", "mode: 3d", {"bad.yaml:1:27: parallel.tensor.size: '4': expected a cub", "mode 3d", "nearest 8"}},
       {"num_heads: 4", "num_heads: 1", {"bad.yaml:11:14: model.num_heads: '1': expected a multiple of 2", "nearest 2"}},
       {"hidden_size: 16",
        "hidden_size: 18",
@@ -55,7 +58,6 @@ TEST_CASE("Keys and values that are not built yet are refused by their names") {
   const Workplace place;
   for (const Bad& bad : {Bad{"hooks", "zero: {}\nhooks", {"bad.yaml:18:7: zero"}},
                          Bad{"hooks", "mixed_precision: bf16\nhooks", {"bad.yaml:18:18: mixed_precision: 'bf16'"}},
-                         Bad{"mode: 2d", "mode: 3d", {"bad.yaml:1:36: parallel.tensor.mode: '3d'"}},
                          Bad{"type: SGD", "type: Lamb", {"bad.yaml:17:19: optimizer.type: 'Lamb'"}},
                          Bad{"LossHook", "TensorboardHook", {"bad.yaml:18:9: hooks.0.type: 'TensorboardHook'"}}}) {
     INFO(bad.to);

@@ -25,9 +25,10 @@ constexpr const char* help = R"(ctrain trains neural networks over many ranks, f
   ctrain --config FILE [options]               train
   ctrain eval --config FILE --checkpoint PATH  evaluate on the test data
   ctrain config --config FILE                  print the resolved configuration
-  ctrain run --nproc_per_node N -- --config FILE  train in N processes or on hosts
+  ctrain run --nproc_per_node N -- --config FILE   train in N processes
   ctrain benchmark --gpus N                    time the tensor-parallel modes
   ctrain check -i                              what this build and machine have
+
 FILE is YAML, or a .py file in Colossal-AI's style (read, not run).
 
 Options of training (`ctrain COMMAND --help` has all, with examples):
@@ -41,7 +42,6 @@ Options of training (`ctrain COMMAND --help` has all, with examples):
   --quiet                warnings and errors only
   ctrain --version       version, commit, backends (--help: this text)
 Example: ctrain --config configs/vit_2d.yaml --output runs/first
-Many processes: also mpirun -np 4 ctrain ..., srun ctrain ..., torchrun
 )";
 
 using Command = int (*)(const Options&);
@@ -62,6 +62,17 @@ Command find_command(const std::string& name) {
       near.empty() ? "expected train, eval, config, run, benchmark or check" : "did you mean '" + near + "'?");
 }
 
+// The rank of this process where something says that it is one of several, else 0.
+int process_rank(const LaunchOptions& options) {
+  try {
+    const auto launcher = detect_launcher(options);
+    return launcher ? launcher->rank : 0;
+  } catch (const Error&) {  // what is said cannot be followed, which is about to be told
+    return 0;
+  }
+}
+
+// Says which rank this process is as soon as it knows.
 int run(std::vector<std::string> arguments, int& rank) {
   const std::string first = arguments.empty() ? "" : arguments.front();
   if (first == "--help" || first == "-h") {
@@ -83,18 +94,8 @@ int run(std::vector<std::string> arguments, int& rank) {
     print(options.help);
     return 0;
   }
-  if (options.launch.rank) rank = *options.launch.rank;
+  rank = process_rank(options.launch);
   return command(options);
-}
-
-// The rank of this process where a launcher started it, else 0.
-int process_rank() {
-  try {
-    const auto launcher = detect_launcher();
-    return launcher ? launcher->rank : 0;
-  } catch (const Error&) {  // a launcher that ctrain cannot follow is what is about to be told
-    return 0;
-  }
 }
 
 // What a user can mend every rank finds alike, and rank 0 tells it: the others wait, since the first that ends makes
@@ -112,7 +113,7 @@ void tell(const char* message, int rank, bool same_on_every_rank) {
 }  // namespace ctrain
 
 int main(int argc, char** argv) {
-  int rank = ctrain::process_rank();
+  int rank = ctrain::process_rank({});
   try {
     return ctrain::run({argv + 1, argv + argc}, rank);
   } catch (const ctrain::Error& error) {

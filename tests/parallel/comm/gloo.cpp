@@ -19,13 +19,8 @@ using Catch::Matches;
 
 const WaitPolicy patient = {.timeout = 60};
 
-bool is_skipped() {
-  if (!has_gloo()) WARN("skipped: this build has no gloo");
-  return !has_gloo();
-}
-
 TEST_CASE("collectives through gloo have the bits of local", "[gloo]") {
-  if (is_skipped()) return;
+  if (lacks_gloo()) return;
   const int n = GENERATE(1, 3);
   const auto script = [](std::vector<std::vector<std::byte>>& logs) {
     return [&](Communicator& world) { logs[static_cast<std::size_t>(world.rank())] = run_collective_script(world); };
@@ -37,7 +32,7 @@ TEST_CASE("collectives through gloo have the bits of local", "[gloo]") {
 }
 
 TEST_CASE("large spans go through gloo", "[gloo]") {
-  if (is_skipped()) return;
+  if (lacks_gloo()) return;
   std::vector<double> sums(3);
   const auto messages = run_gloo_ranks(3, patient, [&](Communicator& world) {
     std::vector<float> data(2'000'000, static_cast<float>(world.rank() + 1));
@@ -49,7 +44,7 @@ TEST_CASE("large spans go through gloo", "[gloo]") {
 }
 
 TEST_CASE("through gloo a rank that throws ends the others' waits, in every group", "[gloo]") {
-  if (is_skipped()) return;
+  if (lacks_gloo()) return;
   const auto messages = run_gloo_ranks(4, patient, [](Communicator& world) {
     const auto row = world.subgroup(world.rank() < 2 ? std::vector{0, 1} : std::vector{2, 3}, "row");
     std::vector<float> data(1000);
@@ -68,7 +63,7 @@ TEST_CASE("through gloo a rank that throws ends the others' waits, in every grou
 }
 
 TEST_CASE("through gloo a rank that does not come is missed by name", "[gloo]") {
-  if (is_skipped()) return;
+  if (lacks_gloo()) return;
   std::mutex mutex;
   std::vector<std::string> warnings;
   WaitPolicy policy = {.timeout = 0.6, .warning = 0.2};
@@ -99,7 +94,7 @@ TEST_CASE("through gloo a rank that does not come is missed by name", "[gloo]") 
 }
 
 TEST_CASE("through gloo a call that does not match the others' is told", "[gloo]") {
-  if (is_skipped()) return;
+  if (lacks_gloo()) return;
   const int kind = GENERATE(0, 1);
   const auto messages = run_gloo_ranks(3, patient, [&](Communicator& world) {
     const bool is_odd = world.rank() == 2;
