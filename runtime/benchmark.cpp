@@ -18,6 +18,7 @@
 #include "runtime/launch.h"
 #include "runtime/machine.h"
 #include "runtime/median.h"
+#include "runtime/plan_text.h"
 
 namespace ctrain {
 namespace {
@@ -77,8 +78,8 @@ void check_memory(const BenchmarkSizes& sizes, const Mode& mode) {
   const std::int64_t needed = plan_mlp(sizes, mode, 0).bytes(), ranks = mode.mesh.size();
   const std::int64_t available = host_memory().available;
   if (needed > available / ranks)
-    throw running_error("out of memory: {} bytes on each of {} ranks, but {} are available to all", needed, ranks,
-                        available);
+    throw running_error("out of memory: {} needed by each rank ({} here), {} available to all", bytes_text(needed),
+                        ranks, bytes_text(available));
 }
 
 struct StepSeconds {
@@ -178,11 +179,11 @@ BenchmarkResult run_case(const BenchmarkCase& configuration, const BenchmarkOpti
   try {
     const Mode mode = make_mode(configuration.mode, 1, configuration.tensor);
     result.sizes = round_up(options.sizes, mode);
-    check_memory(result.sizes, mode);
     Launch launch;
     launch.ranks = configuration.tensor.size;
     launch.policy = policy;
     result.threads = threads_per_rank(0, launch.ranks_sharing_cores());
+    check_memory(result.sizes, mode);
     launch_ranks(launch, {}, [&](Communicator& world) {
       omp_set_num_threads(result.threads);  // of the calling thread only
       measure(options, mode, world, result);
