@@ -33,19 +33,6 @@ TEST_CASE("ctrain benchmark ends with 1 where a case failed, after the others' r
   CHECK_THAT(ended.output, Contains("\n  none ") && Contains("\n  1d ") && Contains("failed: out of memory"));
 }
 
-#ifndef __SANITIZE_ADDRESS__  // which itself takes more address space than is left here
-TEST_CASE("Ranks that fail while they run end their own case of ctrain benchmark only") {
-  const Ended ended = Workplace().run({"benchmark", "-g", "300", "-d", "256", "-w", "0", "-p", "1"},
-                                      {"prlimit", "--as=1500000000"});  // 300 threads and their memory want more
-  INFO(ended.error << ended.output);
-  CHECK(ended.exit_code == 1);
-  const std::size_t baseline = ended.output.find("\n  none "), next = ended.output.find("\n  1d ");
-  REQUIRE(baseline < next);
-  CHECK_THAT(ended.output.substr(baseline, next - baseline), !Contains("failed"));
-  CHECK_THAT(ended.output.substr(next), Contains("failed: "));
-}
-#endif
-
 TEST_CASE("ctrain benchmark refuses what it cannot follow") {
   const Workplace place;
   const auto refused = [&](std::vector<std::string> options, const std::vector<std::string>& parts) {
