@@ -154,12 +154,12 @@ void Executor::enqueue(const BoundStep& step) {
 }
 
 // The communication stream begins after what came before on the compute stream, which goes on after both.
-void Executor::enqueue_all() {
+void Executor::enqueue(std::size_t first, std::size_t last) {
   if (begun_ != nullptr) {
     on_->compute->record(*begun_);
     on_->communication->wait(*begun_);
   }
-  for (const BoundStep& step : steps_) enqueue(step);
+  for (std::size_t i = first; i < last; ++i) enqueue(steps_[i]);
   if (communicated_ != nullptr) {
     on_->communication->record(*communicated_);
     on_->compute->wait(*communicated_);
@@ -174,15 +174,24 @@ void Executor::record() {
     return;
   }
   try {
-    recorded_ = on_->device->record(*on_->compute, [this] { enqueue_all(); });
+    recorded_ = on_->device->record(*on_->compute, [this] { enqueue(0, steps_.size()); });
   } catch (const Error& error) {
     not_recorded_because_ = error.what();
   }
 }
 
-void Executor::run(const StepState& state) {
+void Executor::set(const StepState& state) {
   std::memcpy(host_state_.data(), &state, sizeof state);
   on_->device->upload(state_.data(), host_state_.data(), sizeof state, *on_->compute);
+}
+
+void Executor::run(const StepState& state, std::size_t first, std::size_t last) {
+  set(state);
+  enqueue(first, last);
+}
+
+void Executor::run(const StepState& state) {
+  set(state);
   if (recorded_ != nullptr) {
     for (const BoundStep& step : steps_)
       if (step.communicator != nullptr) step.communicator->count(step.call);
@@ -190,7 +199,7 @@ void Executor::run(const StepState& state) {
   }
   // The first run is not recorded: kernels choose their algorithms in it.
   if (runs_++ == 1 && may_record_ && on_->device->is_asynchronous()) record();
-  recorded_ != nullptr ? recorded_->enqueue(*on_->compute) : enqueue_all();
+  recorded_ != nullptr ? recorded_->enqueue(*on_->compute) : enqueue(0, steps_.size());
 }
 
 }  // namespace ctrain

@@ -63,6 +63,8 @@ class Executor {
 
   // Enqueues all steps on the compute stream; on the CPU they are done when it returns.
   void run(const StepState& state);
+  // A part of the program, in its turn: steps first to last - 1.
+  void run(const StepState& state, std::size_t first, std::size_t last);
 
   [[nodiscard]] std::byte* data(BlockId block) const { return addresses_[static_cast<std::size_t>(block)]; }
   [[nodiscard]] bool is_recorded() const { return recorded_ != nullptr; }
@@ -83,7 +85,8 @@ class Executor {
   };
   void bind(const Step& step, std::size_t i, const MeshCommunicators& mesh);
   void order_streams();
-  void enqueue_all();
+  void set(const StepState& state);
+  void enqueue(std::size_t first, std::size_t last);
   void enqueue(const BoundStep& step);
   void record();
 

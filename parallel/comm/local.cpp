@@ -6,6 +6,7 @@
 #include <exception>
 #include <mutex>
 #include <numeric>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -170,25 +171,31 @@ void run_local_ranks(int ranks, const WaitPolicy& policy, const std::function<vo
   LocalWorld world(ranks, policy);
   std::mutex mutex;
   std::exception_ptr first;
-  const auto fail = [&](Communicator& member, const std::string& message) {
+  const auto fail = [&](Communicator& member, const std::exception_ptr& failure, const std::string& message) {
     {
       const std::lock_guard lock(mutex);  // kept before the others are ended, since they then fail as well
-      if (!first) first = std::current_exception();
+      if (!first) first = failure;
     }
     member.abort(message);
   };
+  const auto run = [&](Communicator& member) {
+    try {
+      body(member);
+    } catch (const std::exception& error) {
+      fail(member, std::current_exception(), error.what());
+    } catch (...) {
+      fail(member, std::current_exception(), "an exception that is no std::exception");
+    }
+  };
   {
     std::vector<std::jthread> threads;
-    for (int rank = 0; rank < ranks; ++rank)
-      threads.emplace_back([&, member = world.member(rank)] {
-        try {
-          body(*member);
-        } catch (const std::exception& error) {
-          fail(*member, error.what());
-        } catch (...) {
-          fail(*member, "an exception that is no std::exception");
-        }
-      });
+    try {
+      for (int rank = 0; rank < ranks; ++rank)
+        threads.emplace_back([&run, member = world.member(rank)] { run(*member); });
+    } catch (const std::system_error& error) {  // those that have a thread must not wait for the others
+      const Error failure = running_error("rank {} of {} gets no thread: {}", threads.size(), ranks, error.what());
+      fail(*world.member(0), std::make_exception_ptr(failure), failure.what());
+    }
   }
   if (first) std::rethrow_exception(first);
 }

@@ -6,11 +6,18 @@
 #include <string>
 #include <vector>
 
+#include "runtime/benchmark.h"
 #include "runtime/console/logger.h"
 #include "runtime/host_plan.h"
 #include "runtime/launcher.h"
 
 namespace ctrain {
+
+struct PlanOptions {
+  std::optional<std::int64_t> world_size;
+  int rank = 0;
+  bool json = false;
+};
 
 struct Options {
   std::string help;  // what --help prints; where it is not empty the rest says nothing
@@ -34,11 +41,15 @@ struct Options {
   HostOptions hosts;                 // run
   std::vector<std::string> program;  // run: what the ranks are to be given
 
+  PlanOptions plan;
+  BenchmarkOptions benchmark;
+  bool benchmark_json = false;
+
   bool show_progress = true;
   LogLevel log_level = LogLevel::info;
 };
 
-// `command`: train, eval, config or run. Throws a usage Error with the nearest spelling.
+// `command`: train, eval, config, plan, run, benchmark or check. Throws a usage Error with the nearest spelling.
 Options parse_options(const std::string& command, std::vector<std::string> arguments);
 
 }  // namespace ctrain
