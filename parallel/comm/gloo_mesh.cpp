@@ -21,7 +21,7 @@ constexpr auto no_limit = std::chrono::hours(24 * 365);
 constexpr double longest_connect = 60;  // seconds: all ranks are there, so that a connection takes no time
 constexpr int patience_of_gloo = 5;     // what it multiplies a context's timeout by while it connects
 
-std::string key_of(int from, int to) { return fmt::format("gloo {} {}", from, to); }
+std::string key_of(int from, int to) { return fmt::format("address of rank {} for rank {}", from, to); }
 
 }  // namespace
 

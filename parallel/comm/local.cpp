@@ -1,7 +1,12 @@
 #include "parallel/comm/local.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <chrono>
+#include <condition_variable>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <mutex>
@@ -93,7 +98,9 @@ class LocalCommunicator final : public Communicator {
   }
 
   [[nodiscard]] Error ended(const CollectiveCall& call) const {
-    return running_error("{}: ended while waiting for {}: {}", standing_at(call), missing(), shared_->failure());
+    const std::string here = standing_at(call), failure = shared_->failure();
+    if (failure.starts_with(here)) return running_error("{}", failure);  // it was this wait that failed
+    return running_error("{}: ended while waiting for {}: {}", here, missing(), failure);
   }
 
   [[nodiscard]] Error mismatch(const CollectiveCall& call, int member) const {
@@ -156,6 +163,13 @@ class LocalCommunicator final : public Communicator {
   std::vector<void*> targets_;
 };
 
+[[noreturn]] void give_up(const std::string& failure, const std::vector<int>& running) {
+  fmt::print(stderr, "{}\n{} {} did not end: the process is ended\n", failure, running.size() == 1 ? "rank" : "ranks",
+             fmt::join(running, ", "));
+  std::fflush(stderr);
+  std::_Exit(1);  // nothing that the threads may be using is taken down
+}
+
 }  // namespace
 
 LocalWorld::LocalWorld(int ranks, WaitPolicy policy) : shared_(std::make_shared<Shared>(ranks, std::move(policy))) {}
@@ -169,26 +183,41 @@ std::unique_ptr<Communicator> LocalWorld::member(int rank) {
 void run_local_ranks(int ranks, const WaitPolicy& policy, const std::function<void(Communicator& world)>& body) {
   LocalWorld world(ranks, policy);
   std::mutex mutex;
+  std::condition_variable changed;
+  std::vector<int> running(static_cast<std::size_t>(ranks));
+  std::iota(running.begin(), running.end(), 0);
   std::exception_ptr first;
+  std::string first_message;
   const auto fail = [&](Communicator& member, const std::string& message) {
     {
       const std::lock_guard lock(mutex);  // kept before the others are ended, since they then fail as well
-      if (!first) first = std::current_exception();
+      if (!first) {
+        first = std::current_exception();
+        first_message = fmt::format("rank {} failed: {}", member.rank(), message);
+      }
     }
     member.abort(message);
+  };
+  const auto run = [&](Communicator& member) {
+    try {
+      body(member);
+    } catch (const std::exception& error) {
+      fail(member, error.what());
+    } catch (...) {
+      fail(member, "an exception that is no std::exception");
+    }
+    const std::lock_guard lock(mutex);
+    std::erase(running, member.rank());
+    changed.notify_one();
   };
   {
     std::vector<std::jthread> threads;
     for (int rank = 0; rank < ranks; ++rank)
-      threads.emplace_back([&, member = world.member(rank)] {
-        try {
-          body(*member);
-        } catch (const std::exception& error) {
-          fail(*member, error.what());
-        } catch (...) {
-          fail(*member, "an exception that is no std::exception");
-        }
-      });
+      threads.emplace_back([&run, member = world.member(rank)] { run(*member); });
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return running.empty() || first; });
+    if (!changed.wait_for(lock, std::chrono::duration<double>(policy.grace), [&] { return running.empty(); }))
+      give_up(first_message, running);
   }
   if (first) std::rethrow_exception(first);
 }

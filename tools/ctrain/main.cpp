@@ -7,6 +7,7 @@
 #include <exception>
 #include <map>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -100,13 +101,14 @@ int run(std::vector<std::string> arguments, int& rank) {
 
 // What a user can mend every rank finds alike, and rank 0 tells it: the others wait, since the first that ends makes
 // the launcher end all, before the message is out perhaps. A failure while running is the rank's own.
-void tell(const char* message, int rank, bool same_on_every_rank) {
-  if (rank == 0)
+void tell(std::string_view message, int rank, bool same_on_every_rank) {
+  const std::string name = fmt::format("rank {}: ", rank);
+  if (rank == 0 || (!same_on_every_rank && message.starts_with(name)))
     fmt::print(stderr, "ctrain: error: {}\n", message);
   else if (same_on_every_rank)
     std::this_thread::sleep_for(std::chrono::seconds(5));
   else
-    fmt::print(stderr, "ctrain: error: rank {}: {}\n", rank, message);
+    fmt::print(stderr, "ctrain: error: {}{}\n", name, message);
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "tools/ctrain/setup.h"
 
+#include <algorithm>
+
 #include "memory/error.h"
 #include "tools/ctrain/version.h"
 
@@ -28,6 +30,7 @@ Setup set_up(const Options& options, const Logger& logger) {
     setup.launch.port = launcher->port;
   }
   setup.launch.policy.timeout = options.timeout;
+  setup.launch.policy.warning = std::min(setup.launch.policy.warning, options.timeout / 2);  // always before the end
   setup.launch.policy.warn = [logger](const std::string& message) { logger.warning("{}", message); };
 
   Configuration configuration =
