@@ -1,17 +1,9 @@
 #include "parallel/comm/local.h"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <chrono>
-#include <condition_variable>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
-#include <exception>
-#include <mutex>
 #include <numeric>
-#include <thread>
 #include <utility>
 
 #include "memory/error.h"
@@ -22,6 +14,8 @@ namespace ctrain {
 namespace {
 
 using Outcome = ClosableBarrier::Outcome;
+
+constexpr double longest_nap = 1;  // seconds
 
 bool match(const CollectiveCall& a, const CollectiveCall& b) {
   return a.collective == b.collective && a.in.count == b.in.count && a.in.dtype == b.in.dtype && a.root == b.root &&
@@ -76,17 +70,26 @@ class LocalCommunicator final : public Communicator {
 
   Outcome wait_for_all(std::uint64_t ticket, const CollectiveCall& call) {
     const WaitPolicy& policy = shared_->policy;
-    const auto after = [start = ClosableBarrier::Clock::now()](double seconds) {
-      return start +
-             std::chrono::duration_cast<ClosableBarrier::Clock::duration>(std::chrono::duration<double>(seconds));
-    };
+    double waited = 0;
     if (policy.warn && policy.warning < policy.timeout) {
-      if (const Outcome seen = group_.entry.wait(ticket, after(policy.warning)); seen != Outcome::waiting) return seen;
+      if (const Outcome seen = wait_until(policy.warning, waited, ticket); seen != Outcome::waiting) return seen;
       policy.warn(fmt::format("{}: has waited {} s for {}", standing_at(call), policy.warning, missing()));
     }
-    if (const Outcome seen = group_.entry.wait(ticket, after(policy.timeout)); seen != Outcome::waiting) return seen;
+    if (const Outcome seen = wait_until(policy.timeout, waited, ticket); seen != Outcome::waiting) return seen;
     shared_->fail(fmt::format("{}: waited {} s in vain for {}", standing_at(call), policy.timeout, missing()));
     return group_.entry.wait(ticket);  // closed, unless the last member has come just now
+  }
+
+  // In naps that are added up: time in which the process was suspended is not waiting.
+  Outcome wait_until(double end, double& waited, std::uint64_t ticket) {
+    using Clock = ClosableBarrier::Clock;
+    while (waited < end) {
+      const std::chrono::duration<double> nap(std::min(end - waited, longest_nap));
+      const auto deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(nap);
+      if (const Outcome seen = group_.entry.wait(ticket, deadline); seen != Outcome::waiting) return seen;
+      waited += nap.count();
+    }
+    return Outcome::waiting;
   }
 
   [[nodiscard]] std::string missing() const {
@@ -163,13 +166,6 @@ class LocalCommunicator final : public Communicator {
   std::vector<void*> targets_;
 };
 
-[[noreturn]] void give_up(const std::string& failure, const std::vector<int>& running) {
-  fmt::print(stderr, "{}\n{} {} did not end: the process is ended\n", failure, running.size() == 1 ? "rank" : "ranks",
-             fmt::join(running, ", "));
-  std::fflush(stderr);
-  std::_Exit(1);  // nothing that the threads may be using is taken down
-}
-
 }  // namespace
 
 LocalWorld::LocalWorld(int ranks, WaitPolicy policy) : shared_(std::make_shared<Shared>(ranks, std::move(policy))) {}
@@ -178,48 +174,6 @@ std::unique_ptr<Communicator> LocalWorld::member(int rank) {
   std::vector<int> ranks(shared_->world().seats.size());
   std::iota(ranks.begin(), ranks.end(), 0);
   return std::make_unique<LocalCommunicator>(shared_, shared_->world(), rank, std::move(ranks), "world");
-}
-
-void run_local_ranks(int ranks, const WaitPolicy& policy, const std::function<void(Communicator& world)>& body) {
-  LocalWorld world(ranks, policy);
-  std::mutex mutex;
-  std::condition_variable changed;
-  std::vector<int> running(static_cast<std::size_t>(ranks));
-  std::iota(running.begin(), running.end(), 0);
-  std::exception_ptr first;
-  std::string first_message;
-  const auto fail = [&](Communicator& member, const std::string& message) {
-    {
-      const std::lock_guard lock(mutex);  // kept before the others are ended, since they then fail as well
-      if (!first) {
-        first = std::current_exception();
-        first_message = fmt::format("rank {} failed: {}", member.rank(), message);
-      }
-    }
-    member.abort(message);
-  };
-  const auto run = [&](Communicator& member) {
-    try {
-      body(member);
-    } catch (const std::exception& error) {
-      fail(member, error.what());
-    } catch (...) {
-      fail(member, "an exception that is no std::exception");
-    }
-    const std::lock_guard lock(mutex);
-    std::erase(running, member.rank());
-    changed.notify_one();
-  };
-  {
-    std::vector<std::jthread> threads;
-    for (int rank = 0; rank < ranks; ++rank)
-      threads.emplace_back([&run, member = world.member(rank)] { run(*member); });
-    std::unique_lock lock(mutex);
-    changed.wait(lock, [&] { return running.empty() || first; });
-    if (!changed.wait_for(lock, std::chrono::duration<double>(policy.grace), [&] { return running.empty(); }))
-      give_up(first_message, running);
-  }
-  if (first) std::rethrow_exception(first);
 }
 
 }  // namespace ctrain
