@@ -79,6 +79,7 @@ LossOptions loss_options(const Setting& loss) {
     options.kind = LossOptions::Kind::mean_squared_error;
   } else {
     options.label_smoothing = loss["label_smoothing"].real();
+    options.ignore_index = static_cast<std::int32_t>(loss["ignore_index"].integer());
   }
   return options;
 }
@@ -156,6 +157,7 @@ std::unique_ptr<Job> open_job(Configuration configuration) {
   options.target.labels = job->train.dataset->has_labels();
   options.loss = loss_options(root["loss"]);
   options.optimizer = optimizer_options(root["optimizer"]);
+  options.gradient_handlers = root["gradient_handler"].list();
   options.tensor_mode = config.tensor_mode;
   options.data = config.data;
   options.tensor = config.tensor;

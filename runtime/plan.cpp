@@ -11,8 +11,8 @@ namespace {
 StepPlan plan_step(const JobOptions& options, const Mode& mode, int rank, bool training) {
   const ModelOptions model_options{training, options.sample, options.target};
   StepPlan plan;
-  plan.graph =
-      build_step(*options.model, model_options, options.global_batch, options.real, options.loss, options.optimizer);
+  plan.graph = build_step(*options.model, model_options, options.global_batch, options.real, options.loss,
+                          options.optimizer, options.gradient_handlers);
   PartitionOptions partition_options{.seed = options.seed, .keep_gathered = false, .fetch = plan.graph.metrics()};
   if (training && options.keep_gradients)
     for (Value* parameter : plan.graph.graph->parameters())

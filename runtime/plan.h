@@ -20,6 +20,7 @@ struct JobOptions {
   TargetShape target;
   LossOptions loss;
   OptimizerOptions optimizer;
+  std::vector<Setting> gradient_handlers;
   std::string tensor_mode;  // "" for none
   int data = 1, tensor = 1;
   int depth = 1;                   // of 2.5d

@@ -39,7 +39,7 @@ std::vector<Feed> Rank::feeds(const StepPlan& step) {
   std::vector<Feed> result;
   for (const FeedBlock& feed : program.feeds) {
     const DType type = program.blocks[static_cast<std::size_t>(feed.block)].operand.dtype;
-    result.push_back({field_of(feed.input), feed.first_row, feed.rows, type, feed.tokens});
+    result.push_back({field_of(feed.input), feed.first_row, feed.rows, type, feed.tokens, step.graph.ignore_index});
   }
   return result;
 }

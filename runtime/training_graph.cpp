@@ -2,6 +2,7 @@
 
 #include "memory/error.h"
 #include "ops/build.h"
+#include "runtime/gradient_handler.h"
 
 namespace ctrain {
 namespace {
@@ -39,9 +40,11 @@ std::vector<Value*> StepGraph::metrics() const {
 }
 
 StepGraph build_step(const Model& model, const ModelOptions& options, std::int64_t global_batch, DType real,
-                     const LossOptions& loss, const OptimizerOptions& optimizer) {
+                     const LossOptions& loss, const OptimizerOptions& optimizer,
+                     const std::vector<Setting>& gradient_handlers) {
   StepGraph step;
   step.graph = std::make_unique<Graph>(real);
+  step.ignore_index = loss.ignore_index;
   Graph& graph = *step.graph;
   graph.set_extent({'b'}, global_batch);
   Value* output = model.build(graph, options);
@@ -61,7 +64,8 @@ StepGraph build_step(const Model& model, const ModelOptions& options, std::int64
   step.gradients = backward(graph, step.loss);
   std::vector<Value*> squares;
   for (Value* parameter : graph.parameters()) {
-    Value* gradient = step.gradients.at(parameter);
+    Value*& gradient = step.gradients.at(parameter);
+    gradient = handle_gradient(gradient_handlers, parameter, gradient);
     squares.push_back(graph.apply_one("sum_squares", {gradient}));
   }
   step.gradient_squares = add(squares);

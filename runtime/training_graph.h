@@ -15,6 +15,7 @@ struct LossOptions {
   enum class Kind { cross_entropy, mean_squared_error };
   Kind kind = Kind::cross_entropy;
   double label_smoothing = 0;
+  std::int32_t ignore_index = -100;  // samples with this label do not count, nor do those with a negative one
 };
 
 struct OptimizerOptions {
@@ -33,11 +34,13 @@ struct StepGraph {
   Value* correct = nullptr;           // of those, rightly classified; nullptr where there are no classes
   Value* gradient_squares = nullptr;  // squared norm of all gradients; nullptr in evaluation
   Gradients gradients;
+  std::int32_t ignore_index = -1;  // of the labels
   [[nodiscard]] std::vector<Value*> metrics() const;
 };
 
 // `options.training` decides between a training step and an evaluation (forward, loss and metrics only).
 [[nodiscard]] StepGraph build_step(const Model& model, const ModelOptions& options, std::int64_t global_batch,
-                                   DType real, const LossOptions& loss, const OptimizerOptions& optimizer);
+                                   DType real, const LossOptions& loss, const OptimizerOptions& optimizer,
+                                   const std::vector<Setting>& gradient_handlers = {});
 
 }  // namespace ctrain

@@ -27,9 +27,9 @@ Kernel dropout(const LocalNode& node) {
   const Split split(rows, width * drawing_cost);
   return {
       [=, runs = node.indices(last).runs, seed = node.seed, key = node.attributes.text("key")](const Invocation& call) {
-        const DropoutMask mask(seed, key, call.state->step, rate);
         const VectorMask vector_mask(seed, key, call.state->step, rate);
         split.run([&](int, std::int64_t begin, std::int64_t end) {
+          DropoutMask mask(seed, key, call.state->step, rate);  // it keeps what it drew last: one for each thread
           for (std::int64_t row = begin; row < end; ++row) {
             const float* x = call.in<float>(0) + row * width;
             float* y = call.out<float>() + row * width;

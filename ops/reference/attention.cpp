@@ -95,7 +95,7 @@ Kernel attention(const LocalNode& node) {
     T *o = call.out<T>(0), *lse = call.out<T>(1);
     auto* scores = static_cast<double*>(call.workspace);
     double* sums = scores + heads.keys;
-    const DropoutMask mask = heads.mask(call.state->step);
+    DropoutMask mask = heads.mask(call.state->step);
     for (std::int64_t b = 0; b < heads.batch; ++b)
       for (std::int64_t n = 0; n < heads.heads; ++n)
         for (std::int64_t query = 0; query < heads.tokens; ++query) {
@@ -140,7 +140,7 @@ Kernel attention_grad(const LocalNode& node) {
       for (std::int64_t d = 0; d < heads.width; ++d)
         to[d] = static_cast<T>(gradient[d] + (heads.accumulate ? static_cast<double>(to[d]) : 0));
     };
-    const DropoutMask mask = heads.mask(call.state->step);
+    DropoutMask mask = heads.mask(call.state->step);
     for (std::int64_t b = 0; b < heads.batch; ++b)
       for (std::int64_t n = 0; n < heads.heads; ++n) {
         std::fill_n(dq, queries + 2 * keys, 0.0);

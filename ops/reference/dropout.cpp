@@ -12,7 +12,7 @@ Kernel dropout(const LocalNode& node) {
   const ElementMap index = logical_index(node, node.inputs[0], Names(node.attributes.text("over")));
   return {[=, seed = node.seed, key = node.attributes.text("key"),
            rate = node.attributes.real("rate")](const Invocation& call) {
-    const DropoutMask mask(seed, key, call.state->step, rate);
+    DropoutMask mask(seed, key, call.state->step, rate);
     const T* x = call.in<T>(0);
     T* y = call.out<T>();
     for (std::int64_t row = 0; row < rows.count; ++row)

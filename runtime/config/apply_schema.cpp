@@ -180,18 +180,19 @@ class Checker {
 
   std::optional<Setting> check_text(const Type& type, const Setting& value, const std::string& path) {
     const bool is_text = value.kind() == Kind::text;
-    if (type.choices.empty()) {
+    const std::vector<std::string> choices = choices_of(type);
+    if (choices.empty()) {
       if (is_text) return value;
       problems_.add(value, path, "text (in quotes, where it looks like something else)");
       return std::nullopt;
     }
     const std::string written = is_text ? value.text() : value.inline_text();
-    if (is_text && contains(type.choices, written)) return value;
+    if (is_text && contains(choices, written)) return value;
     if (contains(type.later_choices, written)) {
       problems_.refuse(value, path, not_built);
       return std::nullopt;
     }
-    return wrong(type, value, path, nearest(written, type.choices));
+    return wrong(type, value, path, nearest(written, choices));
   }
 
   std::optional<Setting> check_list(const Type& type, const Setting& value, const std::string& path) {

@@ -4,6 +4,7 @@
 #include "runtime/config/apply_schema.h"
 #include "runtime/config/colossal_names.h"
 #include "runtime/config/expressions.h"
+#include "runtime/config/libraries.h"
 #include "runtime/config/overrides.h"
 #include "runtime/config/python_reader.h"
 #include "runtime/config/recipes.h"
@@ -88,6 +89,7 @@ Configuration load_configuration_text(std::string_view text, const std::string& 
   if (!recipe.empty()) add_recipe(written, recipe, configuration.warnings);
   for (const std::string& assignment : overrides) apply_override(written, assignment, problems);
   ReferenceResult references = resolve_references(written, problems);
+  load_libraries(written, problems);  // what they register counts from here on
   drop_variables(written, used);
   references.used.merge(used);
   translate_colossal_names(written, problems, configuration.warnings);

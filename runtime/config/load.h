@@ -1,6 +1,6 @@
 // A configuration file to a checked, complete configuration: read (yaml_reader, python_reader), add a recipe, override,
-// resolve references (expressions), translate old names (colossal_names), check against the table (apply_schema), check
-// across keys (run_sizes, validate), fill in what follows from other keys.
+// resolve references (expressions), load user code (libraries), translate old names (colossal_names), check against the
+// table (apply_schema), check across keys (run_sizes, validate), fill in what follows from other keys.
 #pragma once
 
 #include <cstdint>

@@ -38,6 +38,11 @@ Type real_below(double least, double most) {
   return type;
 }
 Type text() { return of_form(Type::Form::text); }
+Type registered_choice(std::vector<std::string> (*names)()) {
+  Type type = of_form(Type::Form::text);
+  type.registered = names;
+  return type;
+}
 Type choice(std::vector<std::string> choices, std::vector<std::string> later) {
   Type type = text();
   type.choices = std::move(choices);
@@ -84,7 +89,7 @@ Component later_component(std::string type) { return {std::move(type), "", {}, f
 
 const std::vector<std::string>& families() {
   static const std::vector<std::string> names = {"model",        "dataset", "transform", "optimizer",
-                                                 "lr_scheduler", "loss",    "hook"};
+                                                 "lr_scheduler", "loss",    "hook",      "gradient_handler"};
   return names;
 }
 
@@ -95,13 +100,18 @@ const std::vector<Component>& components_of(const std::string& family) {
   if (family == "optimizer") return optimizer_components();
   if (family == "lr_scheduler") return lr_scheduler_components();
   if (family == "loss") return loss_components();
-  require(family == "hook", "there is no family of components '{}'", family);
-  return hook_components();
+  if (family == "hook") return hook_components();
+  require(family == "gradient_handler", "there is no family of components '{}'", family);
+  return gradient_handler_components();
 }
 
 bool is_variable_name(std::string_view name) {
   const auto fits = [](char c) { return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; };
   return !name.empty() && name[0] >= 'A' && name[0] <= 'Z' && std::all_of(name.begin(), name.end(), fits);
+}
+
+std::vector<std::string> choices_of(const Type& type) {
+  return type.registered != nullptr ? type.registered() : type.choices;
 }
 
 const Field* find_field(const std::vector<Field>& fields, std::string_view name_or_synonym) {
@@ -211,7 +221,7 @@ std::string describe_form(const Type& type) {
     case Type::Form::real:
       return describe_range(type);
     case Type::Form::text:
-      return type.choices.empty() ? "text" : fmt::format("one of {}", fmt::join(type.choices, ", "));
+      return choices_of(type).empty() ? "text" : fmt::format("one of {}", fmt::join(choices_of(type), ", "));
     case Type::Form::list:
       return describe_list(type);
     case Type::Form::mapping: {

@@ -26,8 +26,9 @@ struct Type {
   double most = std::numeric_limits<double>::infinity();
   bool most_excluded = false;
 
-  std::vector<std::string> choices = {};        // text: empty for any
-  std::vector<std::string> later_choices = {};  // text: known, not built yet
+  std::vector<std::string> choices = {};               // text: empty for any
+  std::vector<std::string> (*registered)() = nullptr;  // text: choices that user code may add to, asked for when used
+  std::vector<std::string> later_choices = {};         // text: known, not built yet
 
   std::vector<Type> item = {};  // list, mapping: the type of its items (one)
   std::size_t fewest_items = 0, most_items = std::numeric_limits<std::size_t>::max();
@@ -70,6 +71,7 @@ Type real(double least, double most = std::numeric_limits<double>::infinity());
 Type real_below(double least, double most);  // [least, most)
 Type text();
 Type choice(std::vector<std::string> choices, std::vector<std::string> later = {});
+Type registered_choice(std::vector<std::string> (*names)());
 Type list_of(Type item, std::size_t fewest = 0, std::size_t most = std::numeric_limits<std::size_t>::max());
 Type one_or_list_of(Type item, std::size_t fewest, std::size_t most);
 Type mapping(std::vector<Field> fields, std::string shorthand = "");
@@ -88,6 +90,9 @@ const std::vector<std::string>& documented_variables();
 
 // Upper case: a key of that spelling, or a variable of the user.
 bool is_variable_name(std::string_view name);
+
+// What a text may be; empty for any.
+std::vector<std::string> choices_of(const Type& type);
 
 const Field* find_field(const std::vector<Field>& fields, std::string_view name_or_synonym);
 const Component* find_component(const std::string& family, std::string_view type);

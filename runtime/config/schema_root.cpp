@@ -13,7 +13,7 @@ Type parallel_type() {
   const Field size = {
       "size", integer(1), "1",
       "ranks that share one replica's tensors: a square with `2d`, depth times a square with `2.5d`, a cube with `3d`"};
-  const Field mode = {"mode", nullable(choice(tensor_modes())), "null",
+  const Field mode = {"mode", nullable(registered_choice(tensor_modes)), "null",
                       "how tensors are split; required when size is over 1"};
   const Field depth = {"depth", nullable(integer(1)), "null", "layers of `2.5d`, each a square of ranks"};
   const Field tensor = {"tensor", mapping({size, mode, depth}, "size"), "{}", "tensor parallelism"};
@@ -52,14 +52,13 @@ Type checkpoints_type() {
 // anyway.
 std::vector<Field> later_fields() {
   const Type any_mapping = mapping({});
-  const Type flag = boolean(), count = integer(1), size = real(0), items = list_of(any_mapping);
+  const Type flag = boolean(), count = integer(1), size = real(0);
   return {
       later("fp16", any_mapping, {}, {"{mode: null}"}),
       later("mixed_precision", text()),
       later("gradient_accumulation", count, {}, {"1"}),
       later("clip_grad_norm", size, {}, {"0", "0.0"}),
       later("clip_grad_value", size, {}, {"0", "0.0"}),
-      later("gradient_handler", items, {"gradient_handlers"}, {"[]"}),
       later("zero", any_mapping),
       later("gemini", any_mapping),
       later("plugin", text()),
@@ -74,7 +73,6 @@ std::vector<Field> later_fields() {
       later("TENSOR_SHAPE", list_of(count), {"tensor_shape"}),
       later("max_ep_size", count, {}, {"1"}),
       later("max_time", text()),
-      later("libraries", list_of(text()), {}, {"[]"}),
       later("cuda_graph", flag, {}, {"false"}),
       later("cudnn_benchmark", flag, {}, {"false"}),
       later("cudnn_deterministic", flag, {}, {"false"}),
@@ -105,6 +103,12 @@ std::vector<Field> make_root_fields() {
       {"optimizer", component("optimizer"), required, "how parameters are updated"},
       {"lr_scheduler", component("lr_scheduler"), absent, "the learning rate over time; constant when left out"},
       {"hooks", list_of(component("hook")), "[]", "what happens around steps and epochs"},
+      {"gradient_handler",
+       list_of(component("gradient_handler")),
+       "[]",
+       "what becomes of gradients before the optimizer takes them",
+       {"gradient_handlers"}},
+      {"libraries", list_of(text()), "[]", "shared libraries with modes, gradient handlers, ops ... of your own"},
       {"test_interval", integer(1), "1", "evaluate on test_data after every so many epochs"},
       {"display_progress", boolean(), "true", "a progress bar on a terminal"},
       {"layout",

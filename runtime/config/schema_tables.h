@@ -7,12 +7,13 @@
 
 namespace ctrain {
 
-const std::vector<Component>& model_components();         // schema_models.cpp
-const std::vector<Component>& dataset_components();       // schema_data.cpp
-const std::vector<Component>& transform_components();     // schema_data.cpp
-const std::vector<Component>& optimizer_components();     // schema_training.cpp
-const std::vector<Component>& lr_scheduler_components();  // schema_training.cpp
-const std::vector<Component>& loss_components();          // schema_training.cpp
-const std::vector<Component>& hook_components();          // schema_training.cpp
+const std::vector<Component>& model_components();             // schema_models.cpp
+const std::vector<Component>& dataset_components();           // schema_data.cpp
+const std::vector<Component>& transform_components();         // schema_data.cpp
+const std::vector<Component>& optimizer_components();         // schema_training.cpp
+const std::vector<Component>& lr_scheduler_components();      // schema_training.cpp
+const std::vector<Component>& loss_components();              // schema_training.cpp
+const std::vector<Component>& hook_components();              // schema_training.cpp
+const std::vector<Component>& gradient_handler_components();  // registered: runtime/gradient_handler.h
 
 }  // namespace ctrain

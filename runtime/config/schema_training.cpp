@@ -1,4 +1,6 @@
 // The table's optimizers and losses (torch's names and defaults), learning-rate schedules and hooks (the documents').
+#include <limits>
+
 #include "runtime/config/schema_tables.h"
 
 namespace ctrain {
@@ -106,8 +108,10 @@ const std::vector<Component>& lr_scheduler_components() {
 const std::vector<Component>& loss_components() {
   static const std::vector<Component> components = [] {
     const Field smoothing = {"label_smoothing", real(0, 1), "0.0", "share of the target spread over all classes"};
+    const Field ignored = {"ignore_index", integer(std::numeric_limits<std::int32_t>::min()), "-100",
+                           "samples with this label do not count"};
     std::vector<Component> built = {
-        {"CrossEntropyLoss", "softmax cross-entropy with class labels", {smoothing, mean_reduction()}},
+        {"CrossEntropyLoss", "softmax cross-entropy with class labels", {smoothing, ignored, mean_reduction()}},
         {"MSELoss", "mean squared error", {mean_reduction()}},
     };
     add_later(built,

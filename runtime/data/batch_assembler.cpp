@@ -96,14 +96,16 @@ void BatchAssembler::write(Batch& batch, std::size_t feed, std::int64_t sample, 
 }
 
 void BatchAssembler::write_integers(const Feed& feed, std::int64_t sample, std::int32_t* to) const {
+  const bool is_label = feed.field == FeedField::labels;
+  const auto heed = [&](std::int32_t label) { return is_label && label == feed.ignored_label ? -1 : label; };
   if (tokens_.empty()) {
-    *to = sample < 0 ? -1 : dataset_.has_labels() ? dataset_.label(sample) : 0;
+    *to = sample < 0 ? -1 : dataset_.has_labels() ? heed(dataset_.label(sample)) : 0;
     return;
   }
-  const std::int64_t shift = feed.field == FeedField::labels ? 1 : 0, extent = dataset_.facts().input_shape[0];
+  const std::int64_t shift = is_label ? 1 : 0, extent = dataset_.facts().input_shape[0];
   for (std::int64_t i = 0; i < feed.tokens.length(); ++i) {
     const std::int64_t token = feed.tokens.logical(i);
-    to[i] = sample < 0 || token >= extent ? -1 : tokens_[static_cast<std::size_t>(token + shift)];
+    to[i] = sample < 0 || token >= extent ? -1 : heed(tokens_[static_cast<std::size_t>(token + shift)]);
   }
 }
 

@@ -24,8 +24,9 @@ enum class FeedField {
 struct Feed {
   FeedField field;
   std::int64_t start = 0, length = 0;
-  DType type = DType::f32;  // i32 for tokens and labels, f32 or f64 for images and targets
-  Segments tokens = {};     // which of a row's tokens, in this order, where it has tokens; padding is -1
+  DType type = DType::f32;          // i32 for tokens and labels, f32 or f64 for images and targets
+  Segments tokens = {};             // which of a row's tokens, in this order, where it has tokens; padding is -1
+  std::int32_t ignored_label = -1;  // becomes -1
 
   [[nodiscard]] bool holds(std::int64_t row) const { return row >= start && row < start + length; }
 };

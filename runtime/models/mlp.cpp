@@ -17,7 +17,9 @@ class Mlp final : public Model {
     std::vector<Name> widths;
     for (std::size_t i = 0; i <= layers; ++i) {
       const bool classes = i == layers && options.target.labels;
-      widths.push_back(classes ? Name{'c'} : Name{i % 2 == 0 ? 'h' : 'f', static_cast<std::uint8_t>(i / 2)});
+      const bool split = i % 2 == 1 && o_.dims[i] > vocabulary_parallel_limit;  // where the width before them is not
+      widths.push_back(classes ? Name{split ? 'v' : 'c'}
+                               : Name{i % 2 == 0 ? 'h' : 'f', static_cast<std::uint8_t>(i / 2)});
       graph.set_extent(widths[i], o_.dims[i]);
     }
     Value* x = graph.input("images", {Name{'b'}, widths[0]}, graph.real());

@@ -39,6 +39,10 @@ class Model {
   [[nodiscard]] virtual Value* build(Graph& graph, const ModelOptions& options) const = 0;
 };
 
+// Above so many classes a classifier splits them as a mode splits a vocabulary (the documents'
+// VocabParallelClassifier); fewer lie whole on every rank.
+constexpr std::int64_t vocabulary_parallel_limit = 2048;
+
 using ModelFactory = std::function<std::unique_ptr<Model>(const Setting& model)>;
 using ModelRegistration = Registration<ModelFactory>;
 

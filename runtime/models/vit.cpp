@@ -27,7 +27,7 @@ class Vit final : public Model {
                                                      {'n', o_.num_heads},
                                                      {'d', head},
                                                      {'f', inner()},
-                                                     {'c', o_.num_classes}};
+                                                     {class_letter(), o_.num_classes}};
     for (const auto& [letter, extent] : extents) graph.set_extent({static_cast<char>(letter)}, extent);
     const bool training = options.training;
 
@@ -52,6 +52,10 @@ class Vit final : public Model {
  private:
   [[nodiscard]] std::int64_t inner() const {
     return static_cast<std::int64_t>(std::lround(o_.mlp_ratio * static_cast<double>(o_.hidden_size)));
+  }
+  // Behind a representation layer, whose width is split already, classes stay whole.
+  [[nodiscard]] char class_letter() const {
+    return o_.num_classes > vocabulary_parallel_limit && o_.representation_size == 0 ? 'v' : 'c';
   }
   [[nodiscard]] bool timm() const { return o_.init_method == "timm"; }
 
@@ -125,11 +129,12 @@ class Vit final : public Model {
   }
 
   Value* classifier(Graph& graph, Value* x, const Names& in, std::int64_t fan_in) const {
-    const Names dims{in[0], Name{'c'}}, file_order{Name{'c'}, in[0]};
-    Value* weight =
-        linear_weight(graph, "head.weight", dims, file_order, {o_.num_classes, fan_in}, fan_in, Role::embedding);
-    weight->spread = in[0];
-    return linear(x, weight, linear_bias(graph, "head.bias", "c", fan_in));
+    const Name classes{class_letter()};
+    const bool split = classes == Name{'v'};
+    Value* weight = linear_weight(graph, "head.weight", {in[0], classes}, {classes, in[0]}, {o_.num_classes, fan_in},
+                                  fan_in, split ? Role::linear : Role::embedding);
+    if (!split) weight->spread = in[0];
+    return linear(x, weight, linear_bias(graph, "head.bias", {classes}, fan_in));
   }
 
   VitOptions o_;

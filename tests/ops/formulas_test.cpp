@@ -149,7 +149,7 @@ TEST_CASE("attention is the softmax of scaled scores, masked and dropped out, ti
     for (const double rate : {0.0, 0.4}) {
       OneOp op({{{'b'}, batch}, {{'s'}, tokens}, {{'t'}, 3}, {{'n'}, heads}, {{'d'}, width}});
       Value* o = attention(op.input("bstnd", qkv), causal, rate);
-      const DropoutMask mask(op.how.seed, o->producer->attributes.text("key"), op.how.state.step, rate);
+      DropoutMask mask(op.how.seed, o->producer->attributes.text("key"), op.how.state.step, rate);
       Tensor expected, log_sums;
       for (std::int64_t b = 0; b < batch; ++b)
         for (std::int64_t query = 0; query < tokens; ++query)

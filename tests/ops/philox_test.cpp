@@ -43,7 +43,7 @@ TEST_CASE("distributions have their moments") {
 }
 
 TEST_CASE("a dropout mask keeps 1 - rate of the elements, scaled, and keeps all at rate 0") {
-  const DropoutMask mask(3, "key", 5, 0.25), other_step(3, "key", 6, 0.25), none(3, "key", 5, 0);
+  DropoutMask mask(3, "key", 5, 0.25), other_step(3, "key", 6, 0.25), none(3, "key", 5, 0);
   int kept = 0, changed = 0;
   for (std::int64_t i = 0; i < 10000; ++i) {
     const double factor = mask.factor(i);

@@ -16,7 +16,7 @@ fi
 rm -rf "$scratch"
 mkdir -p "$scratch/build/release" "$scratch/tools" "$scratch/bin" "$scratch/my_cifar"
 cd "$scratch"
-ln -s "$source_folder/configs" configs
+for folder in configs tests memory ops parallel runtime; do ln -s "$source_folder/$folder" $folder; done
 ln -s $images my_images
 for file in data_batch_1 test_batch; do head -c $((8 * 3073)) /dev/zero >my_cifar/$file.bin; done
 

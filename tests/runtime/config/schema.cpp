@@ -23,7 +23,8 @@ TEST_CASE("defaults are filled in, synonyms and shorthands become the full form"
         "mlp_ratio: 2.0, qkv_bias: true, representation_size: null, dropout: 0.1, attention_dropout: 0.0, drop_path: "
         "0.0, "
         "init_method: torch, layer_norm_epsilon: 1e-06}");
-  CHECK(root["loss"].inline_text() == "{type: CrossEntropyLoss, label_smoothing: 0.0, reduction: mean}");
+  CHECK(root["loss"].inline_text() ==
+        "{type: CrossEntropyLoss, label_smoothing: 0.0, ignore_index: -100, reduction: mean}");
   CHECK(root["optimizer"].inline_text() ==
         "{type: SGD, lr: 0.001, momentum: 0.0, dampening: 0.0, weight_decay: 0.0, nesterov: false}");
   CHECK(root["lr_scheduler"].inline_text() ==
@@ -137,44 +138,44 @@ TEST_CASE("unknown components are errors with the nearest name", "[config]") {
 }
 
 TEST_CASE("what is not built yet is refused by its name", "[config]") {
-  const std::vector<std::pair<std::string, std::string>> cases = {{"fp16", "{mode: torch}"},
-                                                                  {"mixed_precision", "bf16"},
-                                                                  {"zero", "{}"},
-                                                                  {"gemini", "{placement_policy: cpu}"},
-                                                                  {"gradient_accumulation", "4"},
-                                                                  {"clip_grad_norm", "1.0"},
-                                                                  {"clip_grad_value", "1"},
-                                                                  {"gradient_handler", "[{type: X}]"},
-                                                                  {"gradient_handlers", "[{type: X}]"},
-                                                                  {"plugin", "gemini"},
-                                                                  {"nvme_offload_fraction", "0.5"},
-                                                                  {"nvme_offload_dir", "x"},
-                                                                  {"memory", "{device_capacity: 1}"},
-                                                                  {"activation_memory", "x"},
-                                                                  {"activation_checkpoint", "true"},
-                                                                  {"CHECKPOINT", "true"},
-                                                                  {"NUM_MICRO_BATCHES", "4"},
-                                                                  {"num_micro_batches", "4"},
-                                                                  {"NUM_CHUNKS", "2"},
-                                                                  {"TENSOR_SHAPE", "[1, 2]"},
-                                                                  {"max_time", "auto"},
-                                                                  {"libraries", "[libmine.so]"},
-                                                                  {"cuda_graph", "true"},
-                                                                  {"logging", "{level: x}"},
-                                                                  {"parallel.moe", "{size: 2}"},
-                                                                  {"model.checkpoint", "true"},
-                                                                  {"model.num_chunks", "2"},
-                                                                  {"train_data.dataset.vocab_size", "100"},
-                                                                  {"optimizer.nesterov", "true"},
-                                                                  {"parallel.pipeline", "2"},
-                                                                  {"optimizer", "Lamb"},
-                                                                  {"optimizer", "HybridAdam"},
-                                                                  {"lr_scheduler", "OneCycleLR"},
-                                                                  {"loss", "MoeLoss"},
-                                                                  {"model", "gpt2"},
-                                                                  {"train_data.dataset.type", "WebtextDataset"},
-                                                                  {"hooks", "[TensorboardHook]"},
-                                                                  {"model.init_method", "jax"}};
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"fp16", "{mode: torch}"},
+      {"mixed_precision", "bf16"},
+      {"zero", "{}"},
+      {"gemini", "{placement_policy: cpu}"},
+      {"gradient_accumulation", "4"},
+      {"clip_grad_norm", "1.0"},
+      {"clip_grad_value", "1"},
+      {"gradient_handler", "[{type: MoeGradientHandler}]"},
+      {"gradient_handlers", "[{type: ZeROGradientHandler}]"},
+      {"plugin", "gemini"},
+      {"nvme_offload_fraction", "0.5"},
+      {"nvme_offload_dir", "x"},
+      {"memory", "{device_capacity: 1}"},
+      {"activation_memory", "x"},
+      {"activation_checkpoint", "true"},
+      {"CHECKPOINT", "true"},
+      {"NUM_MICRO_BATCHES", "4"},
+      {"num_micro_batches", "4"},
+      {"NUM_CHUNKS", "2"},
+      {"TENSOR_SHAPE", "[1, 2]"},
+      {"max_time", "auto"},
+      {"cuda_graph", "true"},
+      {"logging", "{level: x}"},
+      {"parallel.moe", "{size: 2}"},
+      {"model.checkpoint", "true"},
+      {"model.num_chunks", "2"},
+      {"train_data.dataset.vocab_size", "100"},
+      {"optimizer.nesterov", "true"},
+      {"parallel.pipeline", "2"},
+      {"optimizer", "Lamb"},
+      {"optimizer", "HybridAdam"},
+      {"lr_scheduler", "OneCycleLR"},
+      {"loss", "MoeLoss"},
+      {"model", "gpt2"},
+      {"train_data.dataset.type", "WebtextDataset"},
+      {"hooks", "[TensorboardHook]"},
+      {"model.init_method", "jax"}};
   for (const auto& [key, value] : cases) {
     INFO(key << "=" << value);
     const std::string message = problem("", {key + "=" + value});
