@@ -1,10 +1,11 @@
 // Runs that are told to stop, and ranks that die: a complete checkpoint and exit code 75, or the end of the whole job.
-#include <catch2/catch.hpp>
+#include <fmt/ranges.h>
 
+#include <catch2/catch.hpp>
 #include <regex>
 #include <sstream>
 
-#include "program.h"
+#include "fake_ssh.h"
 #include "tests/support/gloo_ranks.h"
 
 namespace ctrain {
@@ -28,19 +29,42 @@ std::vector<std::string> once_training(const std::string& before, const std::str
 const std::vector<std::string> long_run = {"--config", "job.yaml", "--output", "run",
                                            "--device", "cpu",      "--set",    "NUM_EPOCHS=100000"};
 
-TEST_CASE("A signal stops a run with a complete checkpoint, and a resume goes on", "[signal]") {
-  const std::string signal = GENERATE("TERM", "INT", "USR1");
-  const Workplace place;
-  place.write("job.yaml", small_vit());
-  const Ended stopped = place.run(long_run, once_training("", "kill -" + signal + " $pid"));
-  INFO(signal << ": " << stopped.error);
-  REQUIRE(stopped.exit_code == 75);
+// The run stopped with a complete checkpoint.
+void check_stopped(const Workplace& place, const Ended& ended) {
+  INFO(ended.error);
+  REQUIRE(ended.exit_code == 75);
   std::vector<std::string> on = long_run;
   on.insert(on.end(), {"--resume", "auto", "--steps", "1"});
   const Ended resumed = place.run(on);
   INFO(resumed.error);
   CHECK(resumed.exit_code == 0);
   CHECK(resumed.error.find("resuming at step") != std::string::npos);
+}
+
+TEST_CASE("A signal stops a run with a complete checkpoint, and a resume goes on", "[signal]") {
+  const std::string signal = GENERATE("TERM", "INT", "USR1");
+  const Workplace place;
+  place.write("job.yaml", small_vit());
+  check_stopped(place, place.run(long_run, once_training("", "kill -" + signal + " $pid")));
+}
+
+TEST_CASE("ctrain run passes a signal on to every rank, on every host", "[signal]") {
+  if (lacks_gloo()) return;
+  const Workplace place;
+  place.write("job.yaml", small_vit());
+  std::vector<std::string> arguments = {"run",
+                                        "--host",
+                                        "localhost,node1",
+                                        "--nproc_per_node",
+                                        "2",
+                                        "--master_addr",
+                                        "0.0.0.0",
+                                        "--master_port",
+                                        fmt::format("{}", free_port()),
+                                        "--"};
+  arguments.insert(arguments.end(), long_run.begin(), long_run.end());
+  check_stopped(place, place.run(arguments, once_training(fmt::format("{}", fmt::join(with_fake_ssh(place), " ")),
+                                                          "kill -TERM $pid")));
 }
 
 TEST_CASE("A rank that is killed ends the whole mpirun job within 10 s", "[mpi][signal]") {
@@ -63,21 +87,24 @@ struct Starter {
 const Starter mpirun = {"mpirun -np 4 --oversubscribe --bind-to none", {}, "OMPI_COMM_WORLD_RANK"};
 const Starter ctrain_run = {"", {"run", "--nproc_per_node", "4", "--"}, "RANK"};
 
-// All ranks on one axis, so that each waits for each.
-Ended run_with(const Workplace& place, const Starter& starter, const std::string& signal, int rank) {
+// A process of $ranks, by its number.
+std::string kill_rank(const Starter& starter, const std::string& signal, int rank) {
+  return fmt::format("for p in $ranks; do grep -qzx '{}={}' /proc/$p/environ && kill -{} $p; done", starter.variable,
+                     rank, signal);
+}
+
+// All ranks on one axis, so that each waits for each. Exit code 98 where a rank is there after the end.
+Ended run_with(const Workplace& place, const Starter& starter, const std::string& act) {
   place.write("job.yaml", with(small_vit(), "mode: 2d", "mode: 1d"));
   std::vector<std::string> arguments = starter.behind;
   arguments.insert(arguments.end(), long_run.begin(), long_run.end());
   arguments.insert(arguments.end(), {"--timeout", "3"});
-  const std::string act = fmt::format(
-      "ranks=$(ps -o pid= --ppid $pid)\n"
-      "for p in $ranks; do grep -qzx '{}={}' /proc/$p/environ && kill -{} $p; done",
-      starter.variable, rank, signal);
   return place.run(
-      arguments, once_training(starter.before, act,
-                               "is_left() { for p in $ranks; do kill -0 $p 2>/dev/null && return 0; done; return 1; }\n"
-                               "for i in $(seq 30); do is_left || break; sleep 0.1; done\n"
-                               "is_left && exit 98"));
+      arguments,
+      once_training(starter.before, "ranks=$(ps -o pid= --ppid $pid)\n" + act,
+                    "is_left() { for p in $ranks; do ps -o stat= -p $p | grep -qv Z && return 0; done; return 1; }\n"
+                    "for i in $(seq 30); do is_left || break; sleep 0.1; done\n"
+                    "is_left && exit 98"));
 }
 
 std::string standing(const std::string& rank) {
@@ -97,7 +124,7 @@ TEST_CASE("A process that stands still is missed by name, first by a warning", "
   const auto [starter, stopped] = GENERATE(std::pair(mpirun, 2), std::pair(ctrain_run, 0));
   if (starter.before.empty() && lacks_gloo()) return;
   const Workplace place;
-  const Ended ended = run_with(place, starter, "STOP", stopped);
+  const Ended ended = run_with(place, starter, kill_rank(starter, "STOP", stopped));
   INFO(starter.variable << "\n" << ended.error);
   CHECK(ended.exit_code == 1);
   const std::string missing = fmt::format("for ranks? [0-9, ]*{}.*", stopped);
@@ -111,7 +138,7 @@ TEST_CASE("ctrain run: a rank that is killed ends the others at once, with their
   if (lacks_gloo()) return;
   const Workplace place;
   const int killed = GENERATE(0, 2);
-  const Ended ended = run_with(place, ctrain_run, "KILL", killed);
+  const Ended ended = run_with(place, ctrain_run, kill_rank(ctrain_run, "KILL", killed));
   INFO(ended.error);
   CHECK(ended.exit_code == 128 + 9);
   CHECK_THAT(ended.error, Catch::Contains(fmt::format("ctrain run: rank {} was ended by signal 9", killed)));
@@ -119,6 +146,12 @@ TEST_CASE("ctrain run: a rank that is killed ends the others at once, with their
     if (rank != killed)
       check_line(ended.error,
                  "ctrain: error: " + standing(fmt::format("{}", rank)) + fmt::format(".*rank {} died", killed));
+}
+
+TEST_CASE("Where ctrain run itself is killed, no rank stays", "[signal]") {
+  if (lacks_gloo()) return;
+  const Workplace place;
+  CHECK(run_with(place, ctrain_run, "kill -9 $pid").exit_code == 128 + 9);
 }
 
 }  // namespace
