@@ -47,6 +47,7 @@ Gradients backward(Graph& graph, Value* root, Value* seed) {
   for (Node& node : graph.nodes()) forward.push_back(&node);
   for (auto it = forward.rbegin(); it != forward.rend(); ++it) {
     Node& node = **it;
+    graph.set_scope(node.scope());
     if (&node == root->producer && seed == nullptr) {
       require(!node.fused_gradients.empty(), "backward: {} is no loss and there is no seed", node.name);
       for (const FusedGradient& fused : node.fused_gradients) contribute(fused.of, fused.build(), nullptr);
@@ -60,6 +61,7 @@ Gradients backward(Graph& graph, Value* root, Value* seed) {
       if (Value* gradient = node.op->gradient(node, dy, i)) contribute(node.inputs[i], gradient, dy);
     }
   }
+  graph.set_scope("");
   for (Value* parameter : graph.parameters()) collect(parameter);
   for (Value* input : graph.inputs())
     if (input->wants_gradient) collect(input);

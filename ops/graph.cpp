@@ -20,6 +20,19 @@ std::int64_t Attributes::integer(const std::string& key) const { return attribut
 double Attributes::real(const std::string& key) const { return attribute<double>(items_, key); }
 const std::string& Attributes::text(const std::string& key) const { return attribute<std::string>(items_, key); }
 
+double Node::flops() const {
+  if (!op->flops) return 0;
+  Extents extents;
+  for (const Value* input : inputs)
+    for (const Name dim : input->dims) extents[dim] = input->graph->extent(dim);
+  return op->flops(extents, attributes);
+}
+
+std::string Node::scope() const {
+  const std::size_t end = name.rfind('.');
+  return end == std::string::npos ? "" : name.substr(0, end);
+}
+
 void Graph::set_extent(Name name, std::int64_t extent) {
   require(extent > 0, "dimension {} has extent {}", name.text(), extent);
   const auto [it, fresh] = extents_.emplace(name, extent);

@@ -15,6 +15,8 @@
 
 namespace ctrain {
 
+using Extents = std::map<Name, std::int64_t>;  // of dimensions, in elements
+
 class Graph;
 struct Node;
 struct OpDefinition;
@@ -91,6 +93,8 @@ struct Node {
   Attributes attributes;
   std::string name;  // unique; for people
   std::vector<FusedGradient> fused_gradients;
+  [[nodiscard]] double flops() const;       // multiplications and additions over global shapes; 0: not counted
+  [[nodiscard]] std::string scope() const;  // the part of its name that was set as scope
 };
 
 class Graph {
@@ -102,7 +106,7 @@ class Graph {
   // Extents of the dimensions: set before use; a second, different value is an error.
   void set_extent(Name name, std::int64_t extent);
   [[nodiscard]] std::int64_t extent(Name name) const;
-  [[nodiscard]] const std::map<Name, std::int64_t>& extents() const { return extents_; }
+  [[nodiscard]] const Extents& extents() const { return extents_; }
   [[nodiscard]] std::int64_t elements(const Names& dims) const;
 
   [[nodiscard]] DType real() const { return real_; }  // the type that the model computes in
@@ -135,7 +139,7 @@ class Graph {
   Value* new_value(Value::Kind kind, const Names& dims, DType dtype, const std::string& name);
 
   DType real_;
-  std::map<Name, std::int64_t> extents_;
+  Extents extents_;
   std::deque<Value> values_;
   std::deque<Node> nodes_;
   std::vector<Value*> parameters_, states_, inputs_;

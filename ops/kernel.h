@@ -45,8 +45,8 @@ struct LocalNode {
   std::string name;  // of the node, for people
   Attributes attributes;
   std::vector<Operand> inputs, outputs;
-  std::map<Name, Segments> segments;     // per dimension of the operands
-  std::map<Name, std::int64_t> extents;  // logical extents of the same dimensions
+  std::map<Name, Segments> segments;  // per dimension of the operands
+  Extents extents;                    // logical extents of the same dimensions
   std::uint64_t seed = 0;
   int overwrites = -1;      // the output may take this operand's memory: the kernel is elementwise in it
   bool accumulate = false;  // products only: C += A B instead of C = A B (a panel of SUMMA)

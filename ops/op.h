@@ -37,8 +37,9 @@ struct OpDefinition {
   // is none (labels, statistics whose part of the gradient is in another op).
   std::function<Value*(const Node& node, Value* dy, std::size_t i)> gradient = nullptr;
 
-  // Multiplications and additions of one evaluation over global shapes; nullptr: not counted (elementwise work).
-  std::function<double(const Node& node)> flops = nullptr;
+  // Multiplications and additions of one evaluation, from the extents of its operands' dimensions: those of the whole
+  // graph, or those of a rank's part. nullptr: not counted (elementwise work).
+  std::function<double(const Extents& extents, const Attributes& attributes)> flops = nullptr;
 
   Reduction reduction = Reduction::sum;  // of a split name that the outputs lack
   ClaimOrder claims = ClaimOrder::main_operand;

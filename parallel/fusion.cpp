@@ -117,6 +117,7 @@ class Fuser {
     for (const Name name : out)
       if (bias.contains(name) != weight.contains(name)) return;
     LocalNode node = matmul->node;
+    local(i).flops = matmul->flops;
     const std::vector<BlockId> inputs{matmul->inputs[0], matmul->inputs[1], b};
     remove(product);
     local(i).node.attributes = node.attributes;

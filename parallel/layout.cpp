@@ -95,8 +95,8 @@ const Dimensions::Dimension& Dimensions::of(Name name) const {
   return it->second;
 }
 
-std::map<Name, std::int64_t> Dimensions::extents() const {
-  std::map<Name, std::int64_t> result;
+Extents Dimensions::extents() const {
+  Extents result;
   for (const auto& [name, dimension] : dimensions_) result[name] = dimension.extent;
   return result;
 }

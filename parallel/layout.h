@@ -45,7 +45,7 @@ class Dimensions {
   void set_zigzag(Name name, std::int64_t ranks);  // after set()
   [[nodiscard]] std::int64_t extent(Name name) const { return of(name).extent; }
   [[nodiscard]] std::int64_t padded(Name name) const { return of(name).padded; }
-  [[nodiscard]] std::map<Name, std::int64_t> extents() const;
+  [[nodiscard]] Extents extents() const;
   // The logical indices at `length` places of the storage from `start` on: at most two runs, so a zigzag dimension is
   // asked for a rank's pair of chunks or a part of it.
   [[nodiscard]] Segments stored(Name name, std::int64_t start, std::int64_t length) const;

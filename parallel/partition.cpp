@@ -31,7 +31,6 @@ class Partitioner {
     for (const Node& node : graph_.nodes()) {
       if (position++ == graph_.first_backward()) begin_backward();
       lower(node);
-      if (node.op->flops) program_.flops += node.op->flops(node);
     }
     for (Value* value : options_.fetch) {
       const BlockId id = in_layout(value, home(value));
@@ -91,8 +90,10 @@ class Partitioner {
         at = cached->second;
         continue;
       }
-      for (const Move& move : redistributor_.path(value->dims, builder_.block(at).layout, goal))
+      for (const Move& move : redistributor_.path(value->dims, builder_.block(at).layout, goal)) {
         at = builder_.move(at, move);
+        program_.blocks[static_cast<std::size_t>(at)].foreign = !is_input && move.result != home(value);
+      }
       copies_[{value, goal}] = at;
     }
     return at;

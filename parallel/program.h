@@ -28,7 +28,8 @@ struct Block {
   Storage storage = Storage::arena;
   Operand operand;  // names, type, local extents
   Layout layout;
-  bool keep = false;  // read after the last step (losses, gradients under test)
+  bool foreign = false;  // a copy in a layout that is not the value's home (or on the way there), made for a reader
+  bool keep = false;     // read after the last step (losses, gradients under test)
   [[nodiscard]] std::int64_t bytes() const;
 };
 
@@ -36,6 +37,7 @@ struct Block {
 struct LocalStep {
   LocalNode node;
   std::vector<BlockId> inputs, outputs;
+  double flops = 0;  // multiplications and additions on these blocks, padding included; 0: not counted
 };
 
 // A strided copy between two blocks: slices, and the packing around collectives that split an inner dimension.
@@ -79,7 +81,6 @@ struct Program {
   std::vector<FeedBlock> feeds;
   std::map<std::string, BlockId> persistent;  // parameters and states by name
   std::map<const Value*, BlockId> kept;       // fetched values
-  double flops = 0;                           // of the whole logical graph, all ranks
   // Bytes this rank sends in one run, by collective and axis.
   std::map<std::pair<Collective, Axis>, std::int64_t> bytes_sent;
 };

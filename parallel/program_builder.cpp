@@ -7,6 +7,18 @@ namespace ctrain {
 
 std::int64_t Block::bytes() const { return operand.elements() * static_cast<std::int64_t>(size_of(operand.dtype)); }
 
+namespace {
+
+double local_flops(const OpDefinition& op, const LocalNode& node) {
+  if (!op.flops) return 0;
+  Extents extents;
+  for (const Operand& operand : node.inputs)
+    for (std::size_t i = 0; i < operand.dims.size(); ++i) extents[operand.dims[i]] = operand.shape[i];
+  return op.flops(extents, node.attributes);
+}
+
+}  // namespace
+
 ProgramBuilder::ProgramBuilder(Program& program, std::uint64_t seed) : program_(&program), seed_(seed) {}
 
 BlockId ProgramBuilder::add_block(const Value* value, const Names& dims, DType dtype, const Layout& layout,
@@ -56,6 +68,7 @@ LocalStep ProgramBuilder::make_step(const Node& node, const Assignment& assignme
         step.node.extents[name] = program_->dimensions.extent(name);
       }
     }
+  step.flops = local_flops(*node.op, step.node);
   return step;
 }
 
@@ -68,6 +81,7 @@ void ProgramBuilder::product(BlockId a, BlockId b, BlockId output, bool accumula
   step.node.accumulate = accumulate;
   step.inputs = {a, b};
   step.outputs = {output};
+  step.flops = local_flops(Registry<OpDefinition>::instance().get(step.node.op), step.node);
   program_->steps.emplace_back(std::move(step));
 }
 

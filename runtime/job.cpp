@@ -21,37 +21,43 @@ std::unique_ptr<DataSplit> open_split(const Setting& data, const std::string& ke
   return split;
 }
 
+// What the model takes.
+SampleShape sample_of(const Setting& model) {
+  if (model["type"].text() != "vit") return {{model["dims"].list().front().integer()}};
+  const std::int64_t side = model["img_size"].integer();
+  return {{model["in_channels"].integer(), side, side}};
+}
+
+bool wants_labels(const Setting& root) { return root["loss"]["type"].text() == "CrossEntropyLoss"; }
+
 // The data must be what the model takes and the loss compares with.
 void check_data(const Setting& root, const DataSplit& split, const std::string& key) {
   Problems problems;
   const Setting& model = root["model"];
   const Setting& dataset = root[key]["dataset"];
+  const SampleShape wanted = sample_of(model);
   const std::vector<std::int64_t>& shape = split.pipeline->output_shape();
   const std::string shape_text = fmt::format("[{}]", fmt::join(shape, ", "));
   if (model["type"].text() == "vit") {
-    const std::int64_t side = model["img_size"].integer(), channels = model["in_channels"].integer();
-    if (shape != std::vector<std::int64_t>{channels, side, side})
+    if (shape != wanted.extents)
       problems.add(
           dataset.location(), key + ".dataset", shape_text,
-          fmt::format("images [{}, {}, {}], as model.in_channels and model.img_size say", channels, side, side));
-  } else {
-    const std::int64_t width = model["dims"].list().front().integer();
-    if (element_count(shape) != width)
-      problems.add(dataset.location(), key + ".dataset", shape_text,
-                   fmt::format("{} numbers, the first of model.dims", width));
+          fmt::format("images [{}], as model.in_channels and model.img_size say", fmt::join(wanted.extents, ", ")));
+  } else if (element_count(shape) != wanted.elements()) {
+    problems.add(dataset.location(), key + ".dataset", shape_text,
+                 fmt::format("{} numbers, the first of model.dims", wanted.elements()));
   }
-  const bool wants_labels = root["loss"]["type"].text() == "CrossEntropyLoss";
   const std::int64_t outputs =
       model["type"].text() == "vit" ? model["num_classes"].integer() : model["dims"].list().back().integer();
   const DatasetFacts& facts = split.dataset->facts();
-  if (wants_labels != split.dataset->has_labels()) {
+  if (wants_labels(root) != split.dataset->has_labels()) {
     problems.add(root["loss"].location(), "loss", root["loss"]["type"].text(),
-                 wants_labels ? "MSELoss, since " + key + " has float targets"
-                              : "CrossEntropyLoss, since " + key + " has class labels");
-  } else if (wants_labels && facts.num_classes > outputs) {
+                 wants_labels(root) ? "MSELoss, since " + key + " has float targets"
+                                    : "CrossEntropyLoss, since " + key + " has class labels");
+  } else if (wants_labels(root) && facts.num_classes > outputs) {
     problems.add(model.location(), "model", std::to_string(outputs),
                  fmt::format("at least {} classes: {} has that many", facts.num_classes, key));
-  } else if (!wants_labels && element_count(facts.target_shape) != outputs) {
+  } else if (!wants_labels(root) && element_count(facts.target_shape) != outputs) {
     problems.add(model.location(), "model", std::to_string(outputs),
                  fmt::format("{} outputs: the targets of {} have that many", element_count(facts.target_shape), key));
   }
@@ -137,24 +143,12 @@ double Job::learning_rate(std::int64_t step) const {
   return schedule(schedule_by_epoch ? step / steps_per_epoch : step);
 }
 
-std::unique_ptr<Job> open_job(Configuration configuration) {
-  auto job = std::make_unique<Job>();
-  job->configuration = std::move(configuration);
-  const Configuration& config = job->configuration;
+JobOptions job_options(const Configuration& config) {
   const Setting& root = config.root;
-  const auto seed = static_cast<std::uint64_t>(root["SEED"].integer());
-
-  job->train = std::move(*open_split(root["train_data"], "train_data", config.global_batch, seed));
-  check_data(root, job->train, "train_data");
-  if (root.has("test_data")) {
-    job->test = open_split(root["test_data"], "test_data", config.global_batch, seed);
-    check_data(root, *job->test, "test_data");
-  }
-
-  JobOptions& options = job->options;
+  JobOptions options;
   options.model = Registry<ModelFactory>::instance().get(root["model"]["type"].text())(root["model"]);
-  options.sample.extents = job->train.pipeline->output_shape();
-  options.target.labels = job->train.dataset->has_labels();
+  options.sample = sample_of(root["model"]);
+  options.target.labels = wants_labels(root);
   options.loss = loss_options(root["loss"]);
   options.optimizer = optimizer_options(root["optimizer"]);
   options.gradient_handlers = root["gradient_handler"].list();
@@ -164,9 +158,26 @@ std::unique_ptr<Job> open_job(Configuration configuration) {
   options.depth = config.depth;
   options.global_batch = config.global_batch;
   options.real = root["dtype"].text() == "fp64" ? DType::f64 : DType::f32;
-  options.seed = seed;
-  options.evaluation = job->test != nullptr;
+  options.seed = static_cast<std::uint64_t>(root["SEED"].integer());
+  options.evaluation = root.has("test_data");
   options.layout = layout_wishes(root, options);
+  return options;
+}
+
+std::unique_ptr<Job> open_job(Configuration configuration) {
+  auto job = std::make_unique<Job>();
+  job->configuration = std::move(configuration);
+  const Configuration& config = job->configuration;
+  const Setting& root = config.root;
+  job->options = job_options(config);
+  const std::uint64_t seed = job->options.seed;
+
+  job->train = std::move(*open_split(root["train_data"], "train_data", config.global_batch, seed));
+  check_data(root, job->train, "train_data");
+  if (root.has("test_data")) {
+    job->test = open_split(root["test_data"], "test_data", config.global_batch, seed);
+    check_data(root, *job->test, "test_data");
+  }
 
   job->base_lr = root["optimizer"]["lr"].real();
   job->epochs = root["NUM_EPOCHS"].integer();

@@ -40,6 +40,9 @@ struct Job {
   bool schedule_by_epoch = false;
 };
 
+// The model and how it is trained, which the configuration says alone: no data is opened.
+[[nodiscard]] JobOptions job_options(const Configuration& configuration);
+
 [[nodiscard]] std::unique_ptr<Job> open_job(Configuration configuration);
 
 }  // namespace ctrain

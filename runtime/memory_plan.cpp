@@ -9,10 +9,6 @@
 namespace ctrain {
 namespace {
 
-struct Life {
-  int first = -1, last = -1;  // steps; first -1: never touched
-};
-
 std::vector<BlockId> blocks_of(const Step& step) {
   std::vector<BlockId> ids;
   if (const auto* local = std::get_if<LocalStep>(&step)) {
@@ -32,11 +28,11 @@ bool in_arena(const Block& block) {
   return block.storage == Block::Storage::arena || block.storage == Block::Storage::feed;
 }
 
-std::vector<Life> lifetimes(const Program& program) {
-  std::vector<Life> lives(program.blocks.size());
+std::vector<BlockLife> lifetimes(const Program& program) {
+  std::vector<BlockLife> lives(program.blocks.size());
   for (int i = 0; i < static_cast<int>(program.steps.size()); ++i)
     for (const BlockId id : blocks_of(program.steps[static_cast<std::size_t>(i)])) {
-      Life& life = lives[static_cast<std::size_t>(id)];
+      BlockLife& life = lives[static_cast<std::size_t>(id)];
       if (life.first < 0) life.first = i;
       life.last = i;
     }
@@ -68,7 +64,7 @@ BlockId output_of(const Step& step) {
 
 MemoryPlan plan_memory(const Program& program, const std::vector<std::size_t>& workspaces) {
   MemoryPlan plan;
-  const std::vector<Life> lives = lifetimes(program);
+  plan.lives = lifetimes(program);
 
   // Blocks that share a place: an output takes over the operand that dies where it is made.
   std::vector<BlockId> place(program.blocks.size());
@@ -80,9 +76,11 @@ MemoryPlan plan_memory(const Program& program, const std::vector<std::size_t>& w
     const BlockId to = output_of(step);
     const Block &source = program.blocks[static_cast<std::size_t>(from)],
                 &target = program.blocks[static_cast<std::size_t>(to)];
-    const bool dies = lives[static_cast<std::size_t>(from)].last == i && lives[static_cast<std::size_t>(to)].first == i;
-    if (dies && in_arena(source) && in_arena(target) && source.bytes() == target.bytes())
-      place[static_cast<std::size_t>(to)] = place[static_cast<std::size_t>(from)];
+    BlockLife& life = plan.lives[static_cast<std::size_t>(from)];
+    const bool dies = life.last == i && plan.lives[static_cast<std::size_t>(to)].first == i;
+    if (!dies || !in_arena(source) || !in_arena(target) || source.bytes() != target.bytes()) continue;
+    place[static_cast<std::size_t>(to)] = place[static_cast<std::size_t>(from)];
+    life.last = i - 1;
   }
 
   std::vector<ArenaBlock> arena_blocks;
@@ -92,15 +90,16 @@ MemoryPlan plan_memory(const Program& program, const std::vector<std::size_t>& w
     const Block& block = program.blocks[id];
     if (block.storage == Block::Storage::parameter) plan.parameter_bytes += align_up(block.bytes());
     if (block.storage == Block::Storage::state) plan.state_bytes += align_up(block.bytes());
-    if (!in_arena(block) || lives[id].first < 0) continue;
+    const BlockLife& life = plan.lives[id];
+    if (!in_arena(block) || life.first < 0) continue;
     int& index = arena_index[static_cast<std::size_t>(place[id])];
     if (index < 0) {
       index = static_cast<int>(arena_blocks.size());
-      arena_blocks.push_back({block.bytes(), lives[id].first, lives[id].last});
+      arena_blocks.push_back({block.bytes(), life.first, life.last});
     }
     ArenaBlock& shared = arena_blocks[static_cast<std::size_t>(index)];
-    shared.first = std::min(shared.first, lives[id].first);
-    shared.last = std::max(shared.last, lives[id].last);
+    shared.first = std::min(shared.first, life.first);
+    shared.last = std::max(shared.last, life.last);
   }
   const std::size_t first_workspace = arena_blocks.size();
   plan.workspace_offsets.assign(program.steps.size(), -1);

@@ -1,5 +1,7 @@
 #include "runtime/plan.h"
 
+#include <omp.h>
+
 #include <algorithm>
 
 #include "parallel/fusion.h"
@@ -54,6 +56,7 @@ Plan make_plan(const JobOptions& options, int rank) {
   Plan plan;
   plan.mesh = mode.mesh;
   plan.rank = rank;
+  plan.threads = omp_get_max_threads();
   plan.real = options.real;
   plan.seed = options.seed;
   plan.training = plan_step(options, mode, rank, true);

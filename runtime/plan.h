@@ -46,6 +46,7 @@ struct StepPlan {
 struct Plan {
   Mesh mesh;
   int rank = 0;
+  int threads = 1;  // CPU threads of a rank, among which kernels divide their work (and need workspaces)
   DType real = DType::f32;
   std::uint64_t seed = 0;
   StepPlan training;
@@ -55,6 +56,7 @@ struct Plan {
   [[nodiscard]] std::int64_t parameters() const;    // elements of the whole model
 };
 
+// For as many CPU threads as the calling thread has set.
 [[nodiscard]] Plan make_plan(const JobOptions& options, int rank);
 
 }  // namespace ctrain

@@ -1,65 +1,126 @@
 #include "runtime/plan_text.h"
 
-#include <map>
+#include <fmt/ranges.h>
 
-#include "runtime/console/table.h"
+#include "runtime/console/folded_table.h"
+#include "runtime/plan_facts.h"
 
 namespace ctrain {
 namespace {
 
+constexpr Table::Align right = Table::Align::right;
+
 std::string shape_text(const std::vector<std::int64_t>& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
 
-std::string parameters_text(const Program& program) {
-  Table table({{"parameter"}, {"layout"}, {"local shape"}, {"bytes", Table::Align::right}});
-  for (const Block& block : program.blocks)
-    if (block.storage == Block::Storage::parameter)
-      table.add_row({block.value->name, block.layout.text(block.operand.dims, program.mesh),
-                     shape_text(block.operand.shape), std::to_string(block.bytes())});
-  return table.text();
+std::string ranks_text(const std::vector<int>& ranks) {
+  constexpr std::size_t most = 8;
+  if (ranks.size() <= most) return fmt::format("{}", fmt::join(ranks, ", "));
+  return fmt::format("{}, {}, {}, ... {}", ranks[0], ranks[1], ranks[2], ranks.back());
 }
 
-std::string describe(const Program& program, const Step& step) {
-  const auto block = [&](BlockId id) -> const Block& { return program.blocks[static_cast<std::size_t>(id)]; };
-  if (const auto* local = std::get_if<LocalStep>(&step)) return local->node.op;
-  if (std::holds_alternative<CopyStep>(step)) return "copy";
-  const auto& collective = std::get<CollectiveStep>(step);
-  const BlockId sent = collective.input >= 0 ? collective.input : collective.output;
-  return fmt::format("{} over {} of {} elements", name_of(collective.collective), program.mesh.name(collective.axis),
-                     block(sent).operand.elements());
-}
-
-// Every step with what it writes.
-std::string steps_text(const Program& program) {
-  Table table({{"step", Table::Align::right}, {"phase"}, {"what"}, {"writes"}, {"layout"}, {"local shape"}});
-  for (std::size_t i = 0; i < program.steps.size(); ++i) {
-    const Step& step = program.steps[i];
-    BlockId written = -1;
-    if (const auto* local = std::get_if<LocalStep>(&step)) {
-      written = local->outputs[0];
-    } else if (const auto* copy = std::get_if<CopyStep>(&step)) {
-      written = copy->output;
-    } else {
-      written = std::get<CollectiveStep>(step).output;
-    }
-    std::string name, layout, shape;
-    if (written >= 0) {
-      const Block& block = program.blocks[static_cast<std::size_t>(written)];
-      name = block.value == nullptr ? "(staging)" : block.value->name;
-      layout = block.value == nullptr ? "" : block.layout.text(block.operand.dims, program.mesh);
-      shape = shape_text(block.operand.shape);
-    }
-    const bool backward = program.first_backward > 0 && i >= program.first_backward;
-    table.add_row({std::to_string(i), backward ? "backward" : "forward", describe(program, step), name, layout, shape});
+std::string groups_text(const Plan& plan) {
+  Table table({{"axis"}, {"ranks", right}, {"position", right}, {"this rank's group"}});
+  for (std::size_t i = 0; i < plan.mesh.axes().size(); ++i) {
+    const auto axis = static_cast<Axis>(i);
+    table.add_row({plan.mesh.name(axis), std::to_string(plan.mesh.size(axis)),
+                   std::to_string(plan.mesh.coordinate(plan.rank, axis)), ranks_text(plan.mesh.line(plan.rank, axis))});
   }
   return table.text();
 }
 
-std::string bytes_sent_text(const Program& program) {
-  if (program.bytes_sent.empty()) return "none\n";
-  Table table({{"collective"}, {"axis"}, {"bytes a step", Table::Align::right}});
-  for (const auto& [key, bytes] : program.bytes_sent)
-    table.add_row({std::string(name_of(key.first)), program.mesh.name(key.second), std::to_string(bytes)});
+std::string flops_text(const StepPlan& step) {
+  Table table({{"FLOPs"}, {"forward", right}, {"backward", right}, {"a step", right}});
+  const auto add = [&](const std::string& whose, const Flops& flops) {
+    const auto number = [](double value) { return fmt::format("{:.6g}", value); };
+    table.add_row({whose, number(flops.forward), number(flops.backward), number(flops.total())});
+  };
+  add("all ranks together", logical_flops(*step.graph.graph));
+  add("this rank", rank_flops(step.compiled.program));
   return table.text();
+}
+
+std::string traffic_text(const Program& program) {
+  const TrafficTable traffic = rank_traffic(program);
+  if (traffic.empty()) return "nothing sent: no collective\n";
+  Table table({{"collective"}, {"axis"}, {"calls a step", right}, {"bytes sent a step", right}});
+  const auto add = [&](std::string_view collective, const std::string& axis, const Traffic& part) {
+    table.add_row({std::string(collective), axis, std::to_string(part.calls), std::to_string(part.bytes)});
+  };
+  for (const auto& [key, part] : traffic) add(name_of(key.first), program.mesh.name(key.second), part);
+  add("total", "", total(traffic));
+  return table.text();
+}
+
+const char* title_of(ArenaKind kind) {
+  switch (kind) {
+    case ArenaKind::input:
+      return "  inputs";
+    case ArenaKind::activation:
+      return "  activations";
+    case ArenaKind::gradient:
+      return "  their gradients";
+    case ArenaKind::parameter_gradient:
+      return "  gradients of parameters";
+    case ArenaKind::communication:
+      return "  communication, copies";
+    case ArenaKind::workspace:
+      break;
+  }
+  return "  workspaces";
+}
+
+// The arena of one of the two programs, by kind.
+std::string arena_text(const CompiledProgram& compiled) {
+  const MemoryPlan& memory = compiled.memory;
+  const ArenaUse use = arena_use(compiled);
+  Table table({{"arena"}, {fmt::format("at step {}", use.fullest_step), right}, {"at most", right}});
+  for (std::size_t i = 0; i < arena_kind_count; ++i)
+    if (use.most[i] > 0)
+      table.add_row({title_of(static_cast<ArenaKind>(i)), bytes_text(use.at_fullest[i]), bytes_text(use.most[i])});
+  table.add_row({"  gaps", bytes_text(memory.arena_bytes - memory.lower_bound), ""});
+  table.add_row({"peak", bytes_text(memory.arena_bytes), ""});
+  const auto peak = static_cast<double>(memory.arena_bytes), bound = static_cast<double>(memory.lower_bound);
+  return table.text() + fmt::format("{} steps; peak {} bytes, lower bound {} bytes, {:.1f} % above it\n",
+                                    compiled.program.steps.size(), memory.arena_bytes, memory.lower_bound,
+                                    bound == 0 ? 0 : 100 * (peak - bound) / bound);
+}
+
+std::string memory_text(const Plan& plan) {
+  const MemoryPlan& memory = plan.training.compiled.memory;
+  Table table({{"memory of this rank"}, {"bytes", right}, {"", right}});
+  const auto add = [&](const std::string& what, std::int64_t bytes) {
+    table.add_row({what, std::to_string(bytes), bytes_text(bytes)});
+  };
+  add("parameters", memory.parameter_bytes);
+  add("optimizer state", memory.state_bytes);
+  add("arena", plan.arena_bytes());
+  add("total", plan.device_bytes());
+  return table.text();
+}
+
+std::string parameters_text(const Program& program) {
+  FoldedTable table({{"parameter"}, {"shape"}, {"layout"}, {"local shape"}, {"local bytes", right}});
+  for (const Block& block : program.blocks)
+    if (block.storage == Block::Storage::parameter)
+      table.add_row(block.value->name,
+                    {shape_text(block.value->form.shape), block.layout.text(block.operand.dims, program.mesh),
+                     shape_text(block.operand.shape), std::to_string(block.bytes())});
+  return table.text();
+}
+
+std::string tensors_text(const Program& program) {
+  FoldedTable table({{"tensor"}, {"kind"}, {"made by"}, {"layout"}, {"local shape"}, {"local bytes", right}});
+  for (const ArenaTensor& tensor : arena_tensors(program))
+    table.add_row(tensor.name, {std::string(name_of(tensor.kind)), tensor.made_by,
+                                tensor.block->layout.text(tensor.block->operand.dims, program.mesh),
+                                shape_text(tensor.block->operand.shape), std::to_string(tensor.block->bytes())});
+  return table.text();
+}
+
+std::string step_text(const StepPlan& step) {
+  const Program& program = step.compiled.program;
+  return flops_text(step) + "\n" + traffic_text(program) + "\n" + arena_text(step.compiled) + "\n" +
+         tensors_text(program);
 }
 
 }  // namespace
@@ -74,27 +135,15 @@ std::string bytes_text(std::int64_t bytes) {
 
 std::string plan_text(const Plan& plan) {
   const Program& program = plan.training.compiled.program;
-  const MemoryPlan& memory = plan.training.compiled.memory;
-  const double over = memory.lower_bound == 0
-                          ? 0
-                          : 100.0 *
-                                (static_cast<double>(memory.arena_bytes) - static_cast<double>(memory.lower_bound)) /
-                                static_cast<double>(memory.lower_bound);
-  std::string text = fmt::format("mesh           {} ({} ranks)\n", plan.mesh.text(), plan.mesh.size());
-  text += fmt::format("rank           {} at {}\n", plan.rank, plan.mesh.coordinate_text(plan.rank));
-  text += fmt::format("element type   {}\n", name_of(plan.real));
-  text += fmt::format("parameters     {} ({} on this rank)\n", plan.parameters(), bytes_text(memory.parameter_bytes));
-  text += fmt::format("FLOPs a step   {:.6g} (all ranks)\n", program.flops);
-  text += fmt::format("\nMemory of this rank (device)\n");
-  text += fmt::format("  parameters   {}\n  optimizer    {}\n", bytes_text(memory.parameter_bytes),
-                      bytes_text(memory.state_bytes));
-  text += fmt::format("  arena        {} (peak {} bytes, lower bound {} bytes, {:.1f} % above it)\n",
-                      bytes_text(plan.arena_bytes()), memory.arena_bytes, memory.lower_bound, over);
-  text += fmt::format("  total        {}\n", bytes_text(plan.device_bytes()));
-  text += "\nBytes sent by this rank\n" + bytes_sent_text(program);
-  text += "\nParameters\n" + parameters_text(program);
-  text += "\nTraining step\n" + steps_text(program);
-  if (plan.evaluation != nullptr) text += "\nEvaluation step\n" + steps_text(plan.evaluation->compiled.program);
+  std::string text = fmt::format("mesh          {} ({} ranks)\n", plan.mesh.text(), plan.mesh.size());
+  text += fmt::format("rank          {} at {}\n", plan.rank, plan.mesh.coordinate_text(plan.rank));
+  text += fmt::format("threads       {} a rank\n", plan.threads);
+  text += fmt::format("global batch  {}\n", program.dimensions.extent({'b'}));
+  text += fmt::format("element type  {}\n", name_of(plan.real));
+  text += fmt::format("parameters    {} in the whole model\n", plan.parameters());
+  text += "\n" + groups_text(plan) + "\n" + memory_text(plan) + "\n" + parameters_text(program);
+  text += "\nTraining step\n\n" + step_text(plan.training);
+  if (plan.evaluation != nullptr) text += "\nEvaluation step\n\n" + step_text(*plan.evaluation);
   return text;
 }
 

@@ -7,7 +7,8 @@
 
 namespace ctrain {
 
-// Mesh, layouts and local shapes of parameters, activations and collectives, memory by kind, FLOPs, of one rank.
+// Mesh and groups, layouts and local shapes of parameters and activations (equal blocks once), memory by kind, bytes
+// and calls per collective and axis, FLOPs, of one rank.
 [[nodiscard]] std::string plan_text(const Plan& plan);
 
 [[nodiscard]] std::string bytes_text(std::int64_t bytes);  // "1.50 MiB"

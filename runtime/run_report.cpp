@@ -9,6 +9,7 @@
 #include "memory/arena_planner.h"
 #include "runtime/console/table.h"
 #include "runtime/file.h"
+#include "runtime/plan_facts.h"
 #include "runtime/plan_text.h"
 
 namespace ctrain {
@@ -103,7 +104,7 @@ void write_summary(const std::filesystem::path& path, const TrainingOutcome& out
   json["steps"] = outcome.steps;
   json["stopped_early"] = outcome.stopped_early;
   json["samples_per_second"] = outcome.median_samples_per_second;
-  json["flops_per_step"] = plan.training.compiled.program.flops;
+  json["flops_per_step"] = logical_flops(*plan.training.graph.graph).total();
   if (outcome.train.samples > 0) {
     json["train"]["loss"] = outcome.train.mean_loss();
     if (job.options.target.labels) json["train"]["accuracy"] = outcome.train.accuracy();

@@ -24,22 +24,29 @@ std::vector<OutputSpec> infer_grad(const std::vector<Value*>& inputs, const Attr
   return {{inputs[0]->dims, inputs[0]->dtype}};
 }
 
-// Two products of 2 B N S² D each forward (half of it where causal), five backward.
-double pair_flops(const Node& node) {
-  const Graph& graph = *node.inputs[0]->graph;
-  const double pairs = static_cast<double>(graph.elements("bnd")) * static_cast<double>(graph.extent({'s'}));
-  return 2.0 * pairs * static_cast<double>(graph.extent({'s'})) / (node.attributes.integer("causal") != 0 ? 2 : 1);
+// One product of queries and keys, 2 B N S² D, or half of it where causal. There are two forward, and five backward:
+// the scores again, and the gradients of v, of the probabilities, of q and of k.
+double product_flops(const Extents& extents, const Attributes& attributes) {
+  const auto extent = [&](char letter) { return static_cast<double>(extents.at({letter})); };
+  const double all = 2 * extent('b') * extent('n') * extent('s') * extent('s') * extent('d');
+  return attributes.integer("causal") != 0 ? all / 2 : all;
 }
 
 const OpRegistration attention("attention", {.name = "attention",
                                              .infer = infer,
                                              .gradient = gradient,
-                                             .flops = [](const Node& node) { return 2 * pair_flops(node); },
+                                             .flops =
+                                                 [](const Extents& extents, const Attributes& attributes) {
+                                                   return 2 * product_flops(extents, attributes);
+                                                 },
                                              .whole = "std",
                                              .ring = true});
 const OpRegistration attention_grad("attention_grad", {.name = "attention_grad",
                                                        .infer = infer_grad,
-                                                       .flops = [](const Node& node) { return 5 * pair_flops(node); },
+                                                       .flops =
+                                                           [](const Extents& extents, const Attributes& attributes) {
+                                                             return 5 * product_flops(extents, attributes);
+                                                           },
                                                        .whole = "std",
                                                        .ring = true});
 

@@ -3,29 +3,42 @@
 namespace ctrain {
 namespace {
 
-// Block k of the line: this rank's own where it is member k, otherwise a panel that receives it.
-BlockId broadcast_panel(ProgramBuilder& builder, BlockId own, Axis axis, int k) {
-  CollectiveStep step{.collective = Collective::broadcast, .axis = axis, .root = k};
-  const bool is_root = builder.coordinate(axis) == k;
-  const BlockId panel = is_root ? own : builder.add_staging(Operand(builder.block(own).operand));
-  (is_root ? step.input : step.output) = panel;
-  builder.collective(step);
-  return panel;
-}
+// One operand, of which every round takes block k of the line along `axis`.
+class Panels {
+ public:
+  Panels(ProgramBuilder& builder, BlockId own, Axis axis) : builder_(builder), own_(own), axis_(axis) {}
+
+  // This rank's own block where it is member k, otherwise the panel that receives member k's: the same one every round.
+  BlockId broadcast(int k) {
+    CollectiveStep step{.collective = Collective::broadcast, .axis = axis_, .root = k};
+    const bool is_root = builder_.coordinate(axis_) == k;
+    if (!is_root && panel_ < 0) panel_ = builder_.add_staging(Operand(builder_.block(own_).operand));
+    (is_root ? step.input : step.output) = is_root ? own_ : panel_;
+    builder_.collective(step);
+    return is_root ? own_ : panel_;
+  }
+
+ private:
+  ProgramBuilder& builder_;
+  BlockId own_, panel_ = -1;
+  Axis axis_;
+};
 
 }  // namespace
 
 void append_summa(ProgramBuilder& builder, SummaProduct product, BlockId a, BlockId b, BlockId c) {
   const Axis row = builder.mesh().axis("row"), col = builder.mesh().axis("col");
   const int q = builder.mesh().size(row);
+  Panels a_panels(builder, a, col), b_panels(builder, b, row);
+  const BlockId part =
+      product == SummaProduct::AB ? -1 : builder.add_staging(Operand(builder.block(c).operand));  // one for all rounds
   for (int k = 0; k < q; ++k) {
-    const BlockId a_k = product == SummaProduct::ABt ? a : broadcast_panel(builder, a, col, k);
-    const BlockId b_k = product == SummaProduct::AtB ? b : broadcast_panel(builder, b, row, k);
+    const BlockId a_k = product == SummaProduct::ABt ? a : a_panels.broadcast(k);
+    const BlockId b_k = product == SummaProduct::AtB ? b : b_panels.broadcast(k);
     if (product == SummaProduct::AB) {
       builder.product(a_k, b_k, c, k > 0);
       continue;
     }
-    const BlockId part = builder.add_staging(Operand(builder.block(c).operand));
     builder.product(a_k, b_k, part, false);
     const Axis along = product == SummaProduct::ABt ? col : row;
     builder.collective({.collective = Collective::reduce,

@@ -37,12 +37,12 @@ std::int64_t live_bytes(const std::vector<ArenaBlock>& blocks, int step) {
   return sum;
 }
 
-std::vector<ArenaBlock> random_blocks(std::uint64_t key) {
-  const auto count = 1 + random_below(key, 0, 60), steps = 1 + random_below(key, 1, 40);
+std::vector<ArenaBlock> random_blocks(std::uint64_t key, std::uint64_t count, std::uint64_t steps,
+                                      std::uint64_t longest_life) {
   std::vector<ArenaBlock> blocks;
   for (std::uint64_t i = 0; i < count; ++i) {
     const auto first = static_cast<int>(random_below(key, 10 + 4 * i, steps));
-    const auto life = static_cast<int>(random_below(key, 11 + 4 * i, steps));
+    const auto life = static_cast<int>(random_below(key, 11 + 4 * i, longest_life));
     const auto bytes = static_cast<std::int64_t>(random_below(key, 12 + 4 * i, 5000));
     blocks.push_back({bytes, first, std::min(first + life, static_cast<int>(steps) - 1)});
   }
@@ -51,13 +51,22 @@ std::vector<ArenaBlock> random_blocks(std::uint64_t key) {
 
 TEST_CASE("Random blocks never overlap while both live", "[arena]") {
   for (std::uint64_t round = 0; round < 200; ++round) {
-    const std::vector<ArenaBlock> blocks = random_blocks(random_key(1, "arena", round));
+    const std::uint64_t key = random_key(1, "arena", round), steps = 1 + random_below(key, 1, 40);
+    const std::vector<ArenaBlock> blocks = random_blocks(key, 1 + random_below(key, 0, 60), steps, steps);
     const ArenaPlan plan = plan_arena(blocks);
     INFO("round " << round);
     check_plan(blocks, plan);
     std::int64_t bound = 0;
     for (int step = 0; step < 40; ++step) bound = std::max(bound, live_bytes(blocks, step));
     CHECK(plan.lower_bound == bound);
+  }
+}
+
+TEST_CASE("Blocks of thousands of steps never overlap while both live", "[arena]") {
+  for (const std::uint64_t longest_life : {5, 500, 5000}) {
+    const std::vector<ArenaBlock> blocks = random_blocks(random_key(2, "arena"), 1500, 5000, longest_life);
+    INFO("lives of up to " << longest_life << " steps");
+    check_plan(blocks, plan_arena(blocks));
   }
 }
 

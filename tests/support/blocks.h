@@ -14,7 +14,6 @@ namespace ctrain::testing {
 
 using Tensor = std::vector<double>;      // row-major
 using Block = std::map<Name, Segments>;  // the logical indices held; a dimension that is not named is whole
-using Extents = std::map<Name, std::int64_t>;
 
 inline Segments whole(std::int64_t extent) { return {{{{0, extent}, {}}}}; }
 

@@ -21,7 +21,7 @@ TEST_CASE("--help fits a screen; every command has its own") {
   int count = 0;
   for (std::string line; std::getline(lines, line); ++count) CHECK(line.size() <= 80);
   CHECK(count <= 24);
-  for (const char* command : {"train", "eval", "config", "run"}) {
+  for (const char* command : {"train", "eval", "config", "plan", "run"}) {
     const Ended help = place.run({command, "--help"});
     CHECK(help.exit_code == 0);
     CHECK_THAT(help.output, Contains("--config") && Contains("Example: ctrain"));
@@ -79,7 +79,7 @@ TEST_CASE("Wrong values of options") {
 TEST_CASE("What is not built yet is refused by its name") {
   const Workplace place;
   place.write("good.yaml", small_vit());
-  for (const char* command : {"generate", "plan", "benchmark", "check", "tokenizer", "checkpoint", "replay"})
+  for (const char* command : {"generate", "benchmark", "check", "tokenizer", "checkpoint", "replay"})
     check_refused(place, {command}, {std::string("'") + command + "'", "not built yet"});
   check_refused(place, {"--config", "good.yaml", "--profile_steps", "1"}, {"--profile-steps", "not built yet"});
   check_refused(place, {"--config", "good.yaml", "--device", "cuda"}, {"'cuda'", "not built yet"});

@@ -13,6 +13,7 @@
 #include "parallel/comm/local.h"
 #include "runtime/data/loader.h"
 #include "runtime/job.h"
+#include "runtime/plan_facts.h"
 #include "runtime/rank.h"
 
 namespace ctrain {
@@ -60,7 +61,8 @@ void run(const char* config, int threads, int steps) {
     }
     peak = std::max(peak, matmul_flops_per_second());
     std::nth_element(seconds.begin(), seconds.begin() + steps / 2, seconds.end());
-    const double median = seconds[static_cast<std::size_t>(steps / 2)], flops = plan.training.compiled.program.flops;
+    const double median = seconds[static_cast<std::size_t>(steps / 2)],
+                 flops = logical_flops(*plan.training.graph.graph).total();
     fmt::print("{}: {} parameters, {:.4g} FLOPs a step, {} threads\n", config, plan.parameters(), flops, threads);
     fmt::print("step {:.1f} ms (median of {}), {:.1f} samples/s, {:.1f} GFLOP/s\n", median * 1e3, steps,
                static_cast<double>(job->options.global_batch) / median, flops / median * 1e-9);

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <charconv>
 #include <limits>
+#include <map>
 
 #include "memory/error.h"
 #include "runtime/config/nearest.h"
@@ -18,7 +19,7 @@ namespace {
 
 constexpr const char* not_built = "is not built yet in this version";
 
-const std::vector<std::string> later_options = {"--profile-steps"};
+const std::map<std::string, std::string> later_options = {{"--profile-steps", "train"}, {"--trace", "plan"}};
 
 // Long options with `-` for `_`, up to "--".
 std::vector<std::string> normalised(std::vector<std::string> arguments) {
@@ -104,6 +105,12 @@ void add_run(CLI::App& app, Options& options) {
       ->check(number<std::int64_t>(0, "a number of steps >= 0"));
 }
 
+void add_threads(CLI::App& app, Options& options) {
+  app.add_option("--threads", options.threads, "CPU threads of a rank (default: cores / ranks)\n--threads 2")
+      ->type_name("N")
+      ->check(number<int>(1, "a number of threads >= 1"));
+}
+
 void add_ranks(CLI::App& app, Options& options) {
   app.add_option("--device", options.device, "auto or cpu (cuda is not built yet)\n--device cpu")
       ->type_name("NAME")
@@ -111,9 +118,7 @@ void add_ranks(CLI::App& app, Options& options) {
   app.add_option("--ranks", options.ranks, "ranks in this process (default: what FILE needs)\n--ranks 4")
       ->type_name("N")
       ->check(number<int>(1, "a number of ranks >= 1"));
-  app.add_option("--threads", options.threads, "CPU threads of a rank (default: cores / ranks)\n--threads 2")
-      ->type_name("N")
-      ->check(number<int>(1, "a number of threads >= 1"));
+  add_threads(app, options);
   app.add_option("--backend", options.backend,
                  "local, mpi or gloo (default: what goes with the launcher)\n--backend gloo")
       ->type_name("NAME")
@@ -122,6 +127,16 @@ void add_ranks(CLI::App& app, Options& options) {
                  "a collective that stands so long ends the job\n--timeout 60 (default: 600)")
       ->type_name("SECONDS")
       ->check(number<double>(std::numeric_limits<double>::min(), "a number of seconds > 0"));
+}
+
+void add_plan(CLI::App& app, Options& options) {
+  app.add_option("--world-size", options.plan.world_size, "ranks in all (default: what FILE needs)\n--world_size 4096")
+      ->type_name("N")
+      ->check(number<std::int64_t>(1, "a number of ranks >= 1"));
+  app.add_option("--rank", options.plan.rank, "whose plan it is (default: 0)\n--rank 1234")
+      ->type_name("R")
+      ->check(number<int>(0, "a rank >= 0"));
+  app.add_flag("--json", options.plan.json, "one JSON object for scripts, with every tensor");
 }
 
 // Where no launcher says it.
@@ -204,7 +219,7 @@ void refuse_rest(const CLI::App& app, const std::string& command) {
   if (!name.starts_with("-"))
     throw usage_error("'{}': unexpected argument; expected an option of ctrain {} (a command comes first)", name,
                       command);
-  if (std::find(later_options.begin(), later_options.end(), name) != later_options.end())
+  if (const auto later = later_options.find(name); later != later_options.end() && later->second == command)
     throw usage_error("{} {}", name, not_built);
   std::vector<std::string> known;
   for (const CLI::Option* option : app.get_options()) known.push_back(option->get_name());
@@ -225,6 +240,9 @@ Text text_of(const std::string& command) {
   if (command == "config")
     return {"Prints the resolved configuration as YAML.",
             "ctrain config --config configs/vit_2d.yaml --set NUM_EPOCHS=1"};
+  if (command == "plan")
+    return {"Prints what one rank of a run would compute, hold and send; needs no data and no other rank.",
+            "ctrain plan --config configs/vit_2d.yaml --world_size 4096 --rank 1234 --json"};
   if (command == "run")
     return {"Starts processes on this and other hosts, and ends all where one fails.",
             "ctrain run --nproc_per_node 4 -- --config configs/vit_2d.yaml"};
@@ -260,6 +278,10 @@ Options parse_options(const std::string& command, std::vector<std::string> argum
         ->type_name("PATH")
         ->check(not_empty("the path of a checkpoint folder"));
   if (command == "train") add_run(app, options);
+  if (command == "plan") {
+    add_plan(app, options);
+    add_threads(app, options);
+  }
   if (command == "train" || command == "eval") {
     add_ranks(app, options);
     add_launch(app, options.launch);

@@ -12,6 +12,12 @@
 
 namespace ctrain {
 
+struct PlanOptions {
+  std::optional<std::int64_t> world_size;
+  int rank = 0;
+  bool json = false;
+};
+
 struct Options {
   std::string help;  // what --help prints; where it is not empty the rest says nothing
 
@@ -34,11 +40,13 @@ struct Options {
   HostOptions hosts;                 // run
   std::vector<std::string> program;  // run: what the ranks are to be given
 
+  PlanOptions plan;
+
   bool show_progress = true;
   LogLevel log_level = LogLevel::info;
 };
 
-// `command`: train, eval, config or run. Throws a usage Error with the nearest spelling.
+// `command`: train, eval, plan, config or run. Throws a usage Error with the nearest spelling.
 Options parse_options(const std::string& command, std::vector<std::string> arguments);
 
 }  // namespace ctrain
