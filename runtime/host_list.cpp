@@ -65,7 +65,7 @@ std::vector<std::string> expand_name(const std::string& name) {
   return names;
 }
 
-// How often each was named, and the slots that were said: a repeated name without any stands for one slot each time.
+// How often each was named, and the slots that were said: where names are repeated, one without any is one slot.
 class HostCollector {
  public:
   void add(const std::string& name, int slots) {
@@ -76,9 +76,10 @@ class HostCollector {
     entry.says_slots = entry.says_slots || slots > 0;
   }
   [[nodiscard]] std::vector<Host> hosts() const {
+    const bool are_counted = std::any_of(entries_.begin(), entries_.end(), [](const Entry& e) { return e.times > 1; });
     std::vector<Host> hosts;
     for (const Entry& entry : entries_)
-      hosts.push_back({entry.name, entry.says_slots || entry.times > 1 ? entry.slots : 0});
+      hosts.push_back({entry.name, entry.says_slots || are_counted ? entry.slots : 0});
     return hosts;
   }
 

@@ -16,7 +16,8 @@ struct Host {
   bool operator==(const Host&) const = default;
 };
 
-// In the order of first mention; a name that stands there k times has k slots, as in PBS_NODEFILE.
+// In the order of first mention; where names are repeated, one that stands there k times has k slots, as in
+// PBS_NODEFILE.
 std::vector<Host> hosts_of_list(const std::string& list);
 
 // One "name" or "name slots=N" a line, names as above, # for comments. A usage Error with file and line.

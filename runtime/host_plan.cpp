@@ -20,9 +20,6 @@ void refuse_both(const std::string& a, const char* a_name, const std::string& b,
   if (!a.empty() && !b.empty()) throw usage_error("{} and {}: expected one of them, not both", a_name, b_name);
 }
 
-// A name that every host takes for itself.
-bool is_local_everywhere(const std::string& name) { return name == this_host || is_loopback(name); }
-
 std::vector<Host> chosen_hosts(const HostOptions& options) {
   refuse_both(options.list, "--host", options.file, "--hostfile");
   refuse_both(options.include, "--include", options.exclude, "--exclude");
@@ -81,6 +78,8 @@ HostPlan plan_hosts(const HostOptions& options) {
         plan.master, hosts.size());
   return plan;
 }
+
+bool is_local_everywhere(const std::string& name) { return name == this_host || is_loopback(name); }
 
 bool is_this_host(const std::string& name) {
   std::array<char, 256> own = {};

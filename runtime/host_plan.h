@@ -9,11 +9,11 @@ namespace ctrain {
 
 // What the command line says; "" and nothing: not said.
 struct HostOptions {
-  std::string list, file;        // hosts, by --host or --hostfile; neither: this one
-  std::string include, exclude;  // some of them
-  std::optional<int> processes, nodes, port, ssh_port;
-  std::string master;
-  std::string agent;  // "first:count:ranks", where another ctrain run has planned already
+  std::string list = {}, file = {};        // hosts, by --host or --hostfile; neither: this one
+  std::string include = {}, exclude = {};  // some of them
+  std::optional<int> processes = {}, nodes = {}, port = {}, ssh_port = {};
+  std::string master = {};
+  std::string agent = {};  // "first:count:ranks", where another ctrain run has planned already
 };
 
 struct HostPlan {
@@ -32,6 +32,8 @@ struct HostPlan {
 // means another host on each of them.
 [[nodiscard]] HostPlan plan_hosts(const HostOptions& options);
 
+// A name that every host takes for itself: "localhost", 127.0.0.1, ...
+[[nodiscard]] bool is_local_everywhere(const std::string& name);
 [[nodiscard]] bool is_this_host(const std::string& name);
 
 }  // namespace ctrain

@@ -71,8 +71,6 @@ void check_gloo(const LauncherEnvironment& launcher) {
     throw usage_error("backend gloo: where rank 0 is stays open; expected --host NAME (or MASTER_ADDR) of its host");
 }
 
-}  // namespace
-
 Launch::Backend choose_backend(const std::string& wanted, const std::optional<LauncherEnvironment>& launcher) {
   using Backend = Launch::Backend;
   if (!launcher) {
@@ -96,6 +94,20 @@ Launch::Backend choose_backend(const std::string& wanted, const std::optional<La
   if (wanted == "mpi" || (wanted.empty() && launcher->has_mpi)) return Backend::mpi;
   check_gloo(*launcher);
   return Backend::gloo;
+}
+
+}  // namespace
+
+Launch make_launch(const std::string& backend, const std::optional<LauncherEnvironment>& launcher) {
+  Launch launch;
+  launch.backend = choose_backend(backend, launcher);
+  if (!launcher) return launch;
+  launch.ranks = launcher->ranks;
+  launch.process_rank = launcher->rank;
+  launch.ranks_on_host = launcher->ranks_on_host;
+  launch.host = launcher->host;
+  launch.port = launcher->port;
+  return launch;
 }
 
 void launch_ranks(const Launch& launch, const std::function<void()>& prepare,

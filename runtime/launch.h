@@ -26,10 +26,9 @@ struct Launch {
   [[nodiscard]] int ranks_sharing_cores() const { return backend == Backend::local ? ranks : ranks_on_host; }
 };
 
-// The backend that was asked for ("": the one that fits) where `launcher` started this process. A usage Error where
-// they do not go together or this build lacks it.
-[[nodiscard]] Launch::Backend choose_backend(const std::string& wanted,
-                                             const std::optional<LauncherEnvironment>& launcher);
+// What `launcher`, if any, started, with the backend that was asked for ("": the one that fits). A usage Error where
+// they do not go together or this build lacks the backend.
+[[nodiscard]] Launch make_launch(const std::string& backend, const std::optional<LauncherEnvironment>& launcher);
 
 // Runs `body` once per rank of this process and returns when all have ended; the first failure ends the others.
 // Before, once all ranks are there, `prepare` (may be empty) runs on the main process alone; an Error of it ends every

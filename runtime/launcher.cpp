@@ -7,6 +7,7 @@
 #include "parallel/comm/mpi.h"
 #include "runtime/environment.h"
 #include "runtime/host_list.h"
+#include "runtime/host_plan.h"
 
 namespace ctrain {
 namespace {
@@ -92,6 +93,7 @@ std::optional<LauncherEnvironment> detect_launcher(const LaunchOptions& options)
   if (!options.host.empty()) found->host = options.host;
   found->port = options.port.value_or(found->port);
   found->local_rank = options.local_rank.value_or(found->local_rank);
+  if (found->ranks_on_host == 1 && is_local_everywhere(found->host)) found->ranks_on_host = found->ranks;
   if (found->ranks < 1 || found->rank >= found->ranks)
     throw usage_error("{}: there is no rank {} among {}", found->launcher, found->rank, found->ranks);
   return found;

@@ -10,7 +10,8 @@ namespace ctrain {
 struct LauncherEnvironment {
   std::string launcher;  // "mpirun", "srun", ... for messages
   int ranks = 1, rank = 0;
-  int local_rank = 0, ranks_on_host = 1;
+  int local_rank = 0;
+  int ranks_on_host = 1;  // as far as is known
   bool has_mpi = false;   // MPI knows the ranks
   std::string host = {};  // of rank 0, where the ranks can meet; "": not known
   int port = default_port;
@@ -19,8 +20,8 @@ struct LauncherEnvironment {
 
 // What --host, --port, --rank, --local_rank and --world_size say.
 struct LaunchOptions {
-  std::string host;
-  std::optional<int> port, rank, local_rank, world_size;
+  std::string host = {};
+  std::optional<int> port = {}, rank = {}, local_rank = {}, world_size = {};
 };
 
 // In this order: --rank and --world_size; Open MPI's mpirun; RANK and WORLD_SIZE (torchrun, ctrain run), which may

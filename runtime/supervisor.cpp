@@ -124,7 +124,8 @@ class Supervisor {
   void read_input() {
     char signal = 0;
     if (read(STDIN_FILENO, &signal, 1) == 1) return send(signal);
-    input_ = -1;  // who started us has gone
+    input_ = -1;  // who started us has gone, or wants the end
+    is_given_up_ = true;
     kill_all();
   }
 
@@ -158,7 +159,7 @@ class Supervisor {
     if (!code || failure_) return;
     failure_ = code;
     deadline_ = *code == usage_code ? Clock::now() : Clock::now() + grace;
-    if (*code != usage_code) fmt::print(stderr, "ctrain run: {}: the others are ended\n", told);
+    if (*code != usage_code && !is_given_up_) fmt::print(stderr, "ctrain run: {}: the others are ended\n", told);
   }
 
   // A remote program sees the end of its input and does the same over there; if it cannot, it is given up later.
@@ -181,7 +182,7 @@ class Supervisor {
   std::vector<Child> children_;
   std::optional<int> failure_;
   std::optional<Clock::time_point> deadline_;
-  bool has_stopped_early_ = false;
+  bool has_stopped_early_ = false, is_given_up_ = false;
 };
 
 }  // namespace

@@ -95,7 +95,8 @@ void GlooExchange::look_for_mismatch() {
   for (const Message& message : messages_) {
     if (message.is_done || !message.is_receive) continue;
     const auto theirs = mesh_.rendezvous().find(key_of(owner_.ranks()[static_cast<std::size_t>(message.member)]));
-    if (theirs && theirs->starts_with(here) && *theirs != here + mine)
+    if (!theirs) return;
+    if (theirs->starts_with(here) && *theirs != here + mine)
       fail_mismatch(message.member, fmt::format("called {}", theirs->substr(here.size())));
   }
 }

@@ -3,11 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
-#include <exception>
-#include <mutex>
 #include <numeric>
-#include <system_error>
-#include <thread>
 #include <utility>
 
 #include "memory/error.h"
@@ -18,6 +14,8 @@ namespace ctrain {
 namespace {
 
 using Outcome = ClosableBarrier::Outcome;
+
+constexpr double longest_nap = 1;  // seconds
 
 bool match(const CollectiveCall& a, const CollectiveCall& b) {
   return a.collective == b.collective && a.in.count == b.in.count && a.in.dtype == b.in.dtype && a.root == b.root &&
@@ -72,17 +70,26 @@ class LocalCommunicator final : public Communicator {
 
   Outcome wait_for_all(std::uint64_t ticket, const CollectiveCall& call) {
     const WaitPolicy& policy = shared_->policy;
-    const auto after = [start = ClosableBarrier::Clock::now()](double seconds) {
-      return start +
-             std::chrono::duration_cast<ClosableBarrier::Clock::duration>(std::chrono::duration<double>(seconds));
-    };
+    double waited = 0;
     if (policy.warn && policy.warning < policy.timeout) {
-      if (const Outcome seen = group_.entry.wait(ticket, after(policy.warning)); seen != Outcome::waiting) return seen;
+      if (const Outcome seen = wait_until(policy.warning, waited, ticket); seen != Outcome::waiting) return seen;
       policy.warn(fmt::format("{}: has waited {} s for {}", standing_at(call), policy.warning, missing()));
     }
-    if (const Outcome seen = group_.entry.wait(ticket, after(policy.timeout)); seen != Outcome::waiting) return seen;
+    if (const Outcome seen = wait_until(policy.timeout, waited, ticket); seen != Outcome::waiting) return seen;
     shared_->fail(fmt::format("{}: waited {} s in vain for {}", standing_at(call), policy.timeout, missing()));
     return group_.entry.wait(ticket);  // closed, unless the last member has come just now
+  }
+
+  // In naps that are added up: time in which the process was suspended is not waiting.
+  Outcome wait_until(double end, double& waited, std::uint64_t ticket) {
+    using Clock = ClosableBarrier::Clock;
+    while (waited < end) {
+      const std::chrono::duration<double> nap(std::min(end - waited, longest_nap));
+      const auto deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(nap);
+      if (const Outcome seen = group_.entry.wait(ticket, deadline); seen != Outcome::waiting) return seen;
+      waited += nap.count();
+    }
+    return Outcome::waiting;
   }
 
   [[nodiscard]] std::string missing() const {
@@ -94,7 +101,9 @@ class LocalCommunicator final : public Communicator {
   }
 
   [[nodiscard]] Error ended(const CollectiveCall& call) const {
-    return running_error("{}: ended while waiting for {}: {}", standing_at(call), missing(), shared_->failure());
+    const std::string here = standing_at(call), failure = shared_->failure();
+    if (failure.starts_with(here)) return running_error("{}", failure);  // it was this wait that failed
+    return running_error("{}: ended while waiting for {}: {}", here, missing(), failure);
   }
 
   [[nodiscard]] Error mismatch(const CollectiveCall& call, int member) const {
@@ -165,39 +174,6 @@ std::unique_ptr<Communicator> LocalWorld::member(int rank) {
   std::vector<int> ranks(shared_->world().seats.size());
   std::iota(ranks.begin(), ranks.end(), 0);
   return std::make_unique<LocalCommunicator>(shared_, shared_->world(), rank, std::move(ranks), "world");
-}
-
-void run_local_ranks(int ranks, const WaitPolicy& policy, const std::function<void(Communicator& world)>& body) {
-  LocalWorld world(ranks, policy);
-  std::mutex mutex;
-  std::exception_ptr first;
-  const auto fail = [&](Communicator& member, const std::exception_ptr& failure, const std::string& message) {
-    {
-      const std::lock_guard lock(mutex);  // kept before the others are ended, since they then fail as well
-      if (!first) first = failure;
-    }
-    member.abort(message);
-  };
-  const auto run = [&](Communicator& member) {
-    try {
-      body(member);
-    } catch (const std::exception& error) {
-      fail(member, std::current_exception(), error.what());
-    } catch (...) {
-      fail(member, std::current_exception(), "an exception that is no std::exception");
-    }
-  };
-  {
-    std::vector<std::jthread> threads;
-    try {
-      for (int rank = 0; rank < ranks; ++rank)
-        threads.emplace_back([&run, member = world.member(rank)] { run(*member); });
-    } catch (const std::system_error& error) {  // those that have a thread must not wait for the others
-      const Error failure = running_error("rank {} of {} gets no thread: {}", threads.size(), ranks, error.what());
-      fail(*world.member(0), std::make_exception_ptr(failure), failure.what());
-    }
-  }
-  if (first) std::rethrow_exception(first);
 }
 
 }  // namespace ctrain

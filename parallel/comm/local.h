@@ -27,7 +27,8 @@ class LocalWorld {
 };
 
 // Runs `body` as ranks 0 to ranks - 1, each in a thread of its own, and returns when all have ended. The first
-// exception aborts the others and is thrown again here.
+// exception aborts the others and is thrown again here; where one of them does not end within policy.grace, the process
+// ends, with a message that names it and exit code 1.
 void run_local_ranks(int ranks, const WaitPolicy& policy, const std::function<void(Communicator& world)>& body);
 
 }  // namespace ctrain

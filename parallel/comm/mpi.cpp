@@ -1,10 +1,12 @@
 #include "parallel/comm/mpi.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <numeric>
+#include <thread>
 #include <utility>
 
 #include "memory/error.h"
@@ -16,6 +18,9 @@ namespace ctrain {
 using namespace std::string_literals;
 
 namespace {
+
+// Ranks that have waited for the same one give up at the same time: each has its say before the first ends all.
+constexpr std::chrono::milliseconds last_words(250);
 
 void check_mpi(int code, const char* what) {
   if (code != MPI_SUCCESS) throw running_error("MPI: {}: {}", what, mpi_error_text(code));
@@ -53,6 +58,7 @@ class MpiCommunicator final : public PairwiseCommunicator {
   void abort(const std::string& message) override {
     fmt::print(stderr, "rank {} failed: {}\n", world_rank(), message);
     std::fflush(stderr);
+    std::this_thread::sleep_for(last_words);
     MPI_Abort(MPI_COMM_WORLD, 1);
   }
 

@@ -13,7 +13,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr double forever = 1e9, one_attempt = 5;  // seconds
+constexpr double forever = 1e9, one_attempt = 5, soon = 0.5;  // seconds
 constexpr auto nap = std::chrono::milliseconds(50);
 constexpr double answer_grace = 5;  // seconds that the server, which knows who is missing, has to say so first
 
@@ -115,12 +115,14 @@ void Rendezvous::fail(const std::string& message) {
 }
 
 std::optional<RendezvousMessage> Rendezvous::ask(const RendezvousMessage& question, double timeout) {
+  // An answer that comes too late is not taken for that of the next question.
+  const auto is_answered = [&] { return answer_ && answer_->key == question.key; };
   std::unique_lock lock(mutex_);
   answer_.reset();
   send_all(socket_, encoded(question));
   changed_.wait_for(lock, std::chrono::duration<double>(std::min(timeout, forever)),
-                    [&] { return answer_ || is_closed_ || !failure_.empty(); });
-  return std::exchange(answer_, std::nullopt);
+                    [&] { return is_answered() || is_closed_ || !failure_.empty(); });
+  return is_answered() ? std::exchange(answer_, std::nullopt) : std::nullopt;
 }
 
 void Rendezvous::check_failure() const {
@@ -128,7 +130,6 @@ void Rendezvous::check_failure() const {
 }
 
 void Rendezvous::set(const std::string& key, const std::string& value) {
-  check_failure();
   send_all(socket_, encoded({Kind::set, key, value}));
 }
 
@@ -140,9 +141,8 @@ std::string Rendezvous::get(const std::string& key) {
 }
 
 std::optional<std::string> Rendezvous::find(const std::string& key) {
-  auto answer = ask({Kind::find, key}, policy_.timeout);
-  if (!answer || answer->kind != Kind::value) return std::nullopt;
-  return std::move(answer->value);
+  auto answer = ask({Kind::find, key}, soon);
+  return answer ? std::optional(std::move(answer->value)) : std::nullopt;
 }
 
 void Rendezvous::leave() {

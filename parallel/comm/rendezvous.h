@@ -37,7 +37,9 @@ class Rendezvous {
   [[nodiscard]] const RendezvousPlace& place() const { return place_; }
   [[nodiscard]] const std::string& address() const { return address_; }  // by which the other ranks reach this one
 
-  // For one thread at a time. get() waits until some rank has set the key, within the timeout.
+  // For one thread at a time. get() waits until some rank has set the key, within the timeout; it throws where a rank
+  // has failed. find() returns "" where
+  // none has so far, and nothing where rank 0 does not answer soon: perhaps it is rank 0 that has stopped.
   void set(const std::string& key, const std::string& value);
   std::string get(const std::string& key);
   [[nodiscard]] std::optional<std::string> find(const std::string& key);

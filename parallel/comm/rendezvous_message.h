@@ -13,10 +13,9 @@ struct RendezvousMessage {
     welcome,  // to all, once all are there; value: the address by which the others reach this rank
     set,      // key, value
     get,      // key; answered by `value` once it is set
-    find,     // key; answered by `value`, or `nothing`, at once
-    value,
-    nothing,
-    leave,  // this rank needs the others no more; answered by `left` once all have said so
+    find,     // key; answered by `value` at once, "" where nobody has set it
+    value,    // with the key of the question
+    leave,    // this rank needs the others no more; answered by `left` once all have said so
     left,
     failure  // value: what happened; to the server, and from it to all
   };

@@ -80,8 +80,7 @@ void RendezvousServer::handle(Connection& connection, const RendezvousMessage& m
         send(connection, {Kind::value, message.key, found->second});
       return;
     case Kind::find:
-      return found == values_.end() ? send(connection, {Kind::nothing})
-                                    : send(connection, {Kind::value, message.key, found->second});
+      return send(connection, {Kind::value, message.key, found == values_.end() ? "" : found->second});
     case Kind::leave:
       connection.has_left = true;
       if (++left_ == place_.ranks)

@@ -1,5 +1,6 @@
 #include "runtime/console/console.h"
 
+#include <fmt/format.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -29,10 +30,12 @@ int Console::width() const {
 
 void Console::print(std::string_view text) {
   const std::lock_guard lock(mutex_);
-  if (status_size_ > 0) write(clear_line);
-  write(text);
-  write("\n");
-  write({status_.data(), status_size_});
+  fmt::memory_buffer line;  // at once, so that processes which share a terminal do not break each other's lines
+  if (status_size_ > 0) line.append(clear_line);
+  line.append(text);
+  line.push_back('\n');
+  line.append(std::string_view(status_.data(), status_size_));
+  write({line.data(), line.size()});
 }
 
 void Console::show_status(std::string_view text) {

@@ -1,5 +1,7 @@
 // Ranks that mpirun starts: the same run, and one message where the command line is wrong.
 #include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "program.h"
 #include "tests/support/gloo_ranks.h"
@@ -63,17 +65,48 @@ TEST_CASE("Under mpirun a folder that holds a run, or cannot be made, is refused
   check_refused(place, {"--config", "good.yaml", "--output", "good.yaml/run"}, {"cannot make the run folder"}, mpirun);
 }
 
-TEST_CASE("mpirun's ranks train what ranks in one process train", "[mpi]") {
+// Four processes that a shell starts, each with its number in $rank, and rank 0's exit code.
+std::vector<std::string> four_processes(const std::string& each) {
+  return {"sh", "-c", "for rank in 3 2 1; do " + each + " & done; rank=0; " + each + "; code=$?; wait; exit $code"};
+}
+
+struct Start {
+  std::string name;
+  std::vector<std::string> before, behind;  // ctrain
+};
+
+TEST_CASE("Processes train what ranks in one process train, whoever starts them", "[mpi]") {
   const Workplace place;
   place.write("good.yaml", with(small_vit(), "BATCH_SIZE", "checkpoints: {every: 2}\nBATCH_SIZE"));
-  const Ended together = place.run({"--config", "good.yaml", "--output", "together", "--device", "cpu"});
-  INFO(together.error);
-  REQUIRE(together.exit_code == 0);
-  const Ended apart = place.run({"--config", "good.yaml", "--output", "apart", "--device", "cpu"}, mpirun);
-  INFO(apart.error);
-  REQUIRE(apart.exit_code == 0);
-  CHECK(place.read("together/checkpoints/step_2/model.safetensors") ==
-        place.read("apart/checkpoints/step_2/model.safetensors"));
+  const auto train = [&](const Start& start) {
+    std::vector<std::string> arguments = start.behind;
+    arguments.insert(arguments.end(), {"--config", "good.yaml", "--output", start.name, "--device", "cpu"});
+    const Ended ended = place.run(arguments, start.before);
+    INFO(start.name << "\n" << ended.error);
+    REQUIRE(ended.exit_code == 0);
+    std::string losses;
+    std::istringstream lines(place.read(start.name + "/metrics.jsonl"));
+    for (std::string line; std::getline(lines, line);) losses += nlohmann::json::parse(line)["loss"].dump() + "\n";
+    return losses + place.read(start.name + "/checkpoints/step_2/model.safetensors");
+  };
+  std::vector<Start> starts = {{"mpirun", mpirun, {}}};
+  if (!lacks_gloo()) {
+    starts.push_back({"run", {}, {"run", "--nproc_per_node", "4", "--"}});
+    starts.push_back({"options",
+                      four_processes(fmt::format(R"("$0" "$@" --rank $rank --world_size 4 --host localhost --port {})",
+                                                 free_port())),
+                      {}});
+    starts.push_back({"variables",
+                      four_processes(fmt::format("env RANK=$rank LOCAL_RANK=$rank WORLD_SIZE=4 LOCAL_WORLD_SIZE=4 "
+                                                 "MASTER_ADDR=127.0.0.1 MASTER_PORT={} \"$0\" \"$@\"",
+                                                 free_port())),
+                      {}});
+  }
+  const std::string together = train({"together", {}, {}});
+  for (const Start& start : starts) {
+    INFO(start.name);
+    CHECK(train(start) == together);
+  }
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <exception>
 #include <map>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -99,15 +100,12 @@ int run(std::vector<std::string> arguments, int& rank) {
   return command(options);
 }
 
-// What a user can mend every rank finds alike, and rank 0 tells it: the others wait, since the first that ends makes
-// the launcher end all, before the message is out perhaps. A failure while running is the rank's own.
-void tell(const char* message, int rank, bool same_on_every_rank) {
-  if (rank == 0)
-    fmt::print(stderr, "ctrain: error: {}\n", message);
-  else if (same_on_every_rank)
-    std::this_thread::sleep_for(std::chrono::seconds(5));
-  else
-    fmt::print(stderr, "ctrain: error: rank {}: {}\n", rank, message);
+// What a user can mend every rank finds alike, and rank 0 tells it: the launcher then ends the others, which therefore
+// wait a while. One that is still there has found what rank 0 has not (say, data that only its host lacks).
+void tell(std::string_view message, int rank, bool is_same_on_every_rank) {
+  if (rank != 0 && is_same_on_every_rank) std::this_thread::sleep_for(std::chrono::seconds(5));
+  const std::string name = fmt::format("rank {}: ", rank);
+  fmt::print(stderr, "ctrain: error: {}{}\n", rank == 0 || message.starts_with(name) ? "" : name, message);
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "tools/ctrain/setup.h"
 
+#include <algorithm>
+
 #include "memory/error.h"
 #include "tools/ctrain/version.h"
 
@@ -20,14 +22,9 @@ std::optional<std::int64_t> known_ranks(const Options& options, const std::optio
 Setup set_up(const Options& options, const Logger& logger) {
   const std::optional<LauncherEnvironment> launcher = detect_launcher(options.launch);
   Setup setup;
-  setup.launch.backend = choose_backend(options.backend, launcher);
-  if (launcher) {
-    setup.launch.process_rank = launcher->rank;
-    setup.launch.ranks_on_host = launcher->ranks_on_host;
-    setup.launch.host = launcher->host;
-    setup.launch.port = launcher->port;
-  }
+  setup.launch = make_launch(options.backend, launcher);
   setup.launch.policy.timeout = options.timeout;
+  setup.launch.policy.warning = std::min(setup.launch.policy.warning, options.timeout / 2);  // always before the end
   setup.launch.policy.warn = [logger](const std::string& message) { logger.warning("{}", message); };
 
   Configuration configuration =

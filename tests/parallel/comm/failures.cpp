@@ -1,8 +1,12 @@
 // A rank that fails, does not come, or calls something else: the others are told, soon, and nobody's memory is touched.
 #include <catch2/catch.hpp>
 
+#include <sys/wait.h>
+
 #include <atomic>
 #include <chrono>
+#include <cstdio>
+#include <filesystem>
 #include <optional>
 #include <thread>
 
@@ -36,6 +40,29 @@ std::vector<std::string> failures(int n, const WaitPolicy& policy, const std::fu
 const WaitPolicy patient = {.timeout = 60};
 
 }  // namespace
+
+// Run by the next one, in a process of its own: rank 1 stalls for ever.
+TEST_CASE("stalled rank thread", "[.stalled]") {
+  run_local_ranks(3, {.timeout = 0.2, .grace = 0.2}, [](Communicator& world) {
+    while (world.rank() == 1) std::this_thread::sleep_for(std::chrono::hours(1));
+    world.barrier();
+  });
+}
+
+TEST_CASE("a rank thread that stalls for ever ends the process") {
+  const std::string self = std::filesystem::read_symlink("/proc/self/exe");
+  FILE* const program = popen(fmt::format("'{}' '[.stalled]' 2>&1", self).c_str(), "r");
+  REQUIRE(program != nullptr);
+  std::string told(4096, '\0');
+  told.resize(std::fread(told.data(), 1, told.size(), program));
+  const int status = pclose(program);
+  INFO(told);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 1);
+  CHECK_THAT(told,
+             Catch::Matches("rank [02] failed: rank [02]: barrier, number 1 over 'world': .*waited 0.2 s in vain for "
+                            "ranks? .*1.*\nrank 1 did not end: the process is ended\n"));
+}
 
 TEST_CASE("a rank that throws ends the others' waits, in every group") {
   const auto messages = failures(4, patient, [](Communicator& world) {

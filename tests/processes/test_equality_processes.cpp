@@ -1,11 +1,11 @@
-// test_equality_mpi <mode|none> <data> <tensor> [<depth>]: the main job's statement 1 with ranks as processes. The
-// ranks' gradients are put together on every rank; rank 0 trains the same on one rank and compares.
+// test_equality_processes <mpi|gloo> <mode|none> <data> <tensor> [<depth>]: equal to serial, with ranks as processes.
+// The ranks' gradients are put together on every rank; rank 0 trains the same on one rank and compares.
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 
 #include "memory/error.h"
-#include "parallel/comm/mpi.h"
+#include "runtime/launch.h"
 #include "tests/equality/training_run.h"
 
 namespace ctrain {
@@ -32,8 +32,8 @@ void check(const MeshCase& mesh, DType real, double gradient_bound, double loss_
   if (world.rank() != 0) return;
   const TrainingRun serial = train_locally(vit_job({}, real), steps);
   const double gradients = gradient_error(run, serial), losses = loss_error(run, serial);
-  std::printf("%s through mpi, %s: gradients %.1e, losses %.1e\n", mesh.text().c_str(),
-              std::string(name_of(real)).c_str(), gradients, losses);
+  std::printf("%s, %s: gradients %.1e, losses %.1e\n", mesh.text().c_str(), std::string(name_of(real)).c_str(),
+              gradients, losses);
   require(run.replicas_equal, "replicas differ");
   require(gradients < gradient_bound && losses < loss_bound, "not equal to one rank");
 }
@@ -41,18 +41,23 @@ void check(const MeshCase& mesh, DType real, double gradient_bound, double loss_
 }  // namespace
 }  // namespace ctrain
 
+// Started by mpirun, which tells the ranks where they are with either backend.
 int main(int argc, char** argv) {
   using namespace ctrain;
-  if (argc != 4 && argc != 5) return 2;
-  const std::string mode = argv[1];
-  const MeshCase mesh{mode == "none" ? "" : mode, std::atoi(argv[2]), std::atoi(argv[3]),
-                      argc == 5 ? std::atoi(argv[4]) : 1};
-  MpiEnvironment mpi({.timeout = 120});
+  if (argc != 5 && argc != 6) return 2;
+  const std::string backend = argv[1], mode = argv[2];
+  const MeshCase mesh{mode == "none" ? "" : mode, std::atoi(argv[3]), std::atoi(argv[4]),
+                      argc == 6 ? std::atoi(argv[5]) : 1};
   try {
-    check(mesh, DType::f64, 1e-10, 1e-9, mpi.world());
-    check(mesh, DType::f32, 1e-5, 1e-4, mpi.world());
+    Launch launch = make_launch(backend, detect_launcher());
+    launch.policy.timeout = 120;
+    launch_ranks(launch, {}, [&](Communicator& world) {
+      check(mesh, DType::f64, 1e-10, 1e-9, world);
+      check(mesh, DType::f32, 1e-5, 1e-4, world);
+    });
   } catch (const std::exception& error) {
-    mpi.world().abort(error.what());
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
   }
   return 0;
 }
