@@ -10,17 +10,23 @@
 
 namespace ctrain {
 
+// One more word into a hash (splitmix64).
+constexpr std::uint64_t mix(std::uint64_t hash, std::uint64_t word) {
+  hash += word * 0x9e3779b97f4a7c15ULL + 0x9e3779b97f4a7c15ULL;
+  hash = (hash ^ (hash >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  hash = (hash ^ (hash >> 27)) * 0x94d049bb133111ebULL;
+  return hash ^ (hash >> 31);
+}
+
 // What is drawn: `purpose` names a parameter, an op or a transform; `step` is the optimizer step or the epoch.
-constexpr std::uint64_t random_key(std::uint64_t seed, std::string_view purpose, std::uint64_t step = 0) {
-  std::uint64_t hash = 0xcbf29ce484222325ULL;  // FNV-1a over the name, then mixed with seed and step (splitmix64)
+constexpr std::uint64_t key_of_purpose(std::uint64_t seed, std::string_view purpose) {
+  std::uint64_t hash = 0xcbf29ce484222325ULL;  // FNV-1a over the name
   for (const char c : purpose) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
-  for (const std::uint64_t word : {seed, step}) {
-    hash += word * 0x9e3779b97f4a7c15ULL + 0x9e3779b97f4a7c15ULL;
-    hash = (hash ^ (hash >> 30)) * 0xbf58476d1ce4e5b9ULL;
-    hash = (hash ^ (hash >> 27)) * 0x94d049bb133111ebULL;
-    hash ^= hash >> 31;
-  }
-  return hash;
+  return mix(hash, seed);
+}
+constexpr std::uint64_t key_of_step(std::uint64_t key, std::uint64_t step) { return mix(key, step); }
+constexpr std::uint64_t random_key(std::uint64_t seed, std::string_view purpose, std::uint64_t step = 0) {
+  return key_of_step(key_of_purpose(seed, purpose), step);
 }
 
 // Four 32-bit words for counter `block`; logical element i is word i % 4 of block i / 4.

@@ -65,7 +65,7 @@ BenchmarkPlan plan_mlp(const BenchmarkSizes& sizes, const Mode& mode, int rank) 
   for (const Value* parameter : graph.parameters()) options.fetch.push_back(gradients.at(parameter));
   Program program = partition(graph, mode, rank, options);
   fuse(program);
-  plan.compiled = compile(std::move(program), Backend::cpu, graph.real());
+  plan.compiled = compile(std::move(program), Backend::cpu);
   return plan;
 }
 
@@ -91,16 +91,16 @@ class BenchmarkRank {
   BenchmarkRank(const BenchmarkPlan& plan, const Mode& mode, Communicator& world)
       : program_(plan.compiled.program),
         world_(world),
-        device_(make_cpu_device()),
-        store_(*device_, program_),
-        arena_(*device_, static_cast<std::size_t>(plan.compiled.memory.arena_bytes)),
+        on_(make_cpu_device()),
+        store_(*on_.device, program_),
+        arena_(*on_.device, static_cast<std::size_t>(plan.compiled.memory.arena_bytes)),
         mesh_(mode.mesh, world),
-        executor_(plan.compiled, store_, arena_.data(), mesh_) {
+        executor_(plan.compiled, store_, arena_.data(), mesh_, on_) {
     for (const Block& block : program_.blocks)
       if (block.storage == Block::Storage::parameter) initialize(program_, block, seed, store_.data(block.value->name));
     for (const FeedBlock& feed : program_.feeds) {
       const Block& block = program_.blocks[static_cast<std::size_t>(feed.block)];
-      inputs_.emplace_back(*device_, static_cast<std::size_t>(block.bytes()));
+      inputs_.emplace_back(*on_.device, static_cast<std::size_t>(block.bytes()));
       initialize(program_, block, seed, inputs_.back().data());
     }
   }
@@ -131,7 +131,7 @@ class BenchmarkRank {
 
   const Program& program_;
   Communicator& world_;
-  std::unique_ptr<Device> device_;
+  RankDevice on_;
   ParameterStore store_;
   Buffer arena_;
   MeshCommunicators mesh_;

@@ -4,9 +4,9 @@
 add_library(ctrain_options INTERFACE)
 set(host_warnings -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Werror)
 target_compile_options(ctrain_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:${host_warnings} -march=${CTRAIN_ARCH}>)
-# nvcc's own code does not pass -Wshadow and the like; its warnings are errors too.
+# What nvcc generates does not pass -Wshadow and the like; its warnings are errors too. fmt 9 does not expect its constexpr.
 target_compile_options(ctrain_options INTERFACE
-  $<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings -Xcompiler=-Wall,-Wextra,-march=${CTRAIN_ARCH}>)
+  $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr;-DFMT_USE_CONSTEXPR=1;-Werror=all-warnings -Xcompiler=-Wall,-Wextra,-march=${CTRAIN_ARCH}>)
 target_include_directories(ctrain_options INTERFACE ${PROJECT_SOURCE_DIR})
 target_link_libraries(ctrain_options INTERFACE Threads::Threads)
 if(CTRAIN_SANITIZE)
@@ -17,7 +17,7 @@ if(CTRAIN_SANITIZE)
 endif()
 
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-  target_compile_options(ctrain_options INTERFACE -Wno-restrict) # false alarms in std::string (GCC bug 105651)
+  target_compile_options(ctrain_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>) # false alarms in std::string (GCC bug 105651)
 endif()
 
 set(CTRAIN_FLOORS "" CACHE INTERNAL "")
