@@ -73,8 +73,8 @@ struct Value {
   Graph* graph = nullptr;
   // parameters only
   ParameterRole role = ParameterRole::linear;
-  Initializer initializer;
-  Name spread;  // the dimension that takes a mode's extra axes (the output dimension of a weight)
+  Initializer initializer;  // of inputs too that no loader brings
+  Name spread;              // the dimension that takes a mode's extra axes (the output dimension of a weight)
   PublicForm form;
   // inputs only: autodiff is asked for this input's gradient (tests, and stages of a pipeline)
   bool wants_gradient = false;

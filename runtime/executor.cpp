@@ -120,8 +120,9 @@ void Executor::bind(const Step& step, std::size_t i, const MeshCommunicators& me
   }
 }
 
-void Executor::run(const StepState& state) {
-  for (const BoundStep& step : steps_) {
+void Executor::run(const StepState& state, std::size_t first, std::size_t last) {
+  for (std::size_t i = first; i < last; ++i) {
+    const BoundStep& step = steps_[i];
     if (step.kernel != nullptr) {
       step.kernel->run({step.inputs, step.outputs, step.workspace, &state});
     } else if (step.copy != nullptr) {

@@ -50,7 +50,9 @@ class Executor {
   // `arena` has at least compiled.memory.arena_bytes. All referenced objects outlive the executor.
   Executor(const CompiledProgram& compiled, ParameterStore& store, std::byte* arena, const MeshCommunicators& mesh);
 
-  void run(const StepState& state);
+  void run(const StepState& state) { run(state, 0, steps_.size()); }
+  // A part of the program, in its turn: steps first to last - 1.
+  void run(const StepState& state, std::size_t first, std::size_t last);
 
   [[nodiscard]] std::byte* data(BlockId block) const { return addresses_[static_cast<std::size_t>(block)]; }
 

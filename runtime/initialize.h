@@ -8,7 +8,7 @@
 
 namespace ctrain {
 
-// Fills a rank's block of a parameter; padding stays zero.
+// Fills a rank's block of a parameter, or of an input that has an initializer; padding stays zero.
 void initialize(const Program& program, const Block& block, std::uint64_t seed, void* data);
 
 }  // namespace ctrain

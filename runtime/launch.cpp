@@ -1,7 +1,6 @@
 #include "runtime/launch.h"
 
 #include <omp.h>
-#include <sched.h>
 
 #include <algorithm>
 
@@ -10,16 +9,10 @@
 #include "parallel/comm/mpi.h"
 #include "parallel/comm/rendezvous_backend.h"
 #include "runtime/environment.h"
+#include "runtime/machine.h"
 
 namespace ctrain {
 namespace {
-
-// Cores that this process may use.
-int usable_cores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  return sched_getaffinity(0, sizeof set, &set) == 0 ? std::max(1, CPU_COUNT(&set)) : 1;
-}
 
 constexpr const char* gloo = "gloo";
 

@@ -1,6 +1,5 @@
 #include "runtime/trainer.h"
 
-#include <algorithm>
 #include <chrono>
 #include <fstream>
 
@@ -10,19 +9,13 @@
 #include "runtime/checkpoint/checkpoint_folder.h"
 #include "runtime/checkpoint/job_state.h"
 #include "runtime/checkpoint/manifest.h"
+#include "runtime/median.h"
 #include "runtime/stop_signal.h"
 
 namespace ctrain {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
 
 }  // namespace
 

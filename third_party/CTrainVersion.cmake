@@ -1,5 +1,5 @@
-# ctrain_version(<source file>): gives the file CTRAIN_VERSION and CTRAIN_COMMIT ("unknown" outside of git). CMake runs
-# again after a commit, so that the commit is the one that is built.
+# ctrain_version(<source file>): gives the file CTRAIN_VERSION, CTRAIN_COMMIT ("unknown" outside of git) and how it was
+# configured. CMake runs again after a commit, so that the commit is the one that is built.
 function(ctrain_git output)
   execute_process(COMMAND ${GIT_EXECUTABLE} rev-parse ${ARGN} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
                   OUTPUT_VARIABLE answer RESULT_VARIABLE failed ERROR_QUIET OUTPUT_STRIP_TRAILING_WHITESPACE)
@@ -22,6 +22,11 @@ function(ctrain_version source)
   if(NOT commit)
     set(commit "unknown")
   endif()
-  set_source_files_properties(${source} PROPERTIES COMPILE_DEFINITIONS
-                              "CTRAIN_VERSION=\"${PROJECT_VERSION}\";CTRAIN_COMMIT=\"${commit}\"")
+  set(definitions CTRAIN_VERSION="${PROJECT_VERSION}" CTRAIN_COMMIT="${commit}"
+                  CTRAIN_COMPILER="${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}"
+                  CTRAIN_BUILD_TYPE="${CMAKE_BUILD_TYPE}")
+  foreach(fact CTRAIN_ARCH CTRAIN_SANITIZE CTRAIN_CUDA_VERSION CTRAIN_CUDNN_VERSION CTRAIN_NCCL_VERSION)
+    list(APPEND definitions ${fact}="${${fact}}")
+  endforeach()
+  set_source_files_properties(${source} PROPERTIES COMPILE_DEFINITIONS "${definitions}")
 endfunction()

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <numeric>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -58,8 +59,17 @@ void run_local_ranks(int ranks, const WaitPolicy& policy, const std::function<vo
   };
   {
     std::vector<std::jthread> threads;
-    for (int rank = 0; rank < ranks; ++rank)
-      threads.emplace_back([&run, member = world.member(rank)] { run(*member); });
+    try {
+      for (int rank = 0; rank < ranks; ++rank)
+        threads.emplace_back([&run, member = world.member(rank)] { run(*member); });
+    } catch (const std::system_error& error) {  // those that have a thread must not wait for the others
+      const auto missing = static_cast<int>(threads.size());
+      {
+        const std::lock_guard lock(mutex);
+        std::erase_if(running, [&](int rank) { return rank >= missing; });
+      }
+      fail(*world.member(missing), fmt::format("no thread for it: {}", error.what()));
+    }
     std::unique_lock lock(mutex);
     changed.wait(lock, [&] { return running.empty() || first; });
     if (!changed.wait_for(lock, std::chrono::duration<double>(policy.grace), [&] { return running.empty(); }))

@@ -14,6 +14,9 @@
 #include "parallel/comm/pairwise.h"
 
 namespace ctrain {
+
+using namespace std::string_literals;
+
 namespace {
 
 // Ranks that have waited for the same one give up at the same time: each has its say before the first ends all.
@@ -70,6 +73,13 @@ class MpiCommunicator final : public PairwiseCommunicator {
 
 bool MpiEnvironment::is_launched() {
   return std::getenv("OMPI_COMM_WORLD_RANK") != nullptr || std::getenv("PMIX_RANK") != nullptr;
+}
+
+std::string MpiEnvironment::library() {
+  std::string text(MPI_MAX_LIBRARY_VERSION_STRING, '\0');
+  int length = 0;
+  MPI_Get_library_version(text.data(), &length);
+  return text.substr(0, text.find_first_of(",\n\0"s));  // what follows is how it was packaged
 }
 
 MpiEnvironment::MpiEnvironment(const WaitPolicy& policy, std::int64_t largest_message)

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "parallel/comm/communicator.h"
 #include "parallel/comm/wait_policy.h"
@@ -22,6 +23,8 @@ class MpiEnvironment {
 
   // Whether mpirun, or srun with PMIx, started this process; asks the environment only and does not start MPI.
   static bool is_launched();
+  // "Open MPI v4.1.4": the library that this program runs with. Does not start MPI.
+  static std::string library();
 
   // All processes, in MPI's order. abort() prints the message and ends the whole job with exit code 1; it does not
   // return.

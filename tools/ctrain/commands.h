@@ -10,5 +10,7 @@ int evaluate(const Options& options);
 int print_configuration(const Options& options);
 int print_plan(const Options& options);
 int run_on_hosts(const Options& options);
+int benchmark(const Options& options);
+int check_installation(const Options& options);
 
 }  // namespace ctrain

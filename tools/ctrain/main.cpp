@@ -28,6 +28,8 @@ constexpr const char* help = R"(ctrain trains neural networks over many ranks, f
   ctrain config --config FILE                  print the resolved configuration
   ctrain plan --config FILE --world_size N     what a rank would hold and send
   ctrain run --nproc_per_node N -- --config FILE   train in N processes
+  ctrain benchmark --gpus N                    time the tensor-parallel modes
+  ctrain check -i                              what this build and machine have
 
 FILE is YAML, or a .py file in Colossal-AI's style (read, not run).
 
@@ -39,31 +41,27 @@ Options of training (`ctrain COMMAND --help` has all, with examples):
   --overwrite            replace a run that the folder already holds
   --steps N              stop after N optimizer steps in all; 0 only plans
   --ranks N              ranks in this process (default: what FILE needs)
-  --threads N            CPU threads of a rank (default: cores / ranks)
   --quiet                warnings and errors only
-
-  ctrain --version: version, commit, backends;  ctrain --help: this text
-
+  ctrain --version       version, commit, backends (--help: this text)
 Example: ctrain --config configs/vit_2d.yaml --output runs/first
 )";
 
 using Command = int (*)(const Options&);
 
 Command find_command(const std::string& name) {
-  static const std::map<std::string, Command> built = {{"train", train},
-                                                       {"eval", evaluate},
-                                                       {"config", print_configuration},
-                                                       {"plan", print_plan},
-                                                       {"run", run_on_hosts}};
+  static const std::map<std::string, Command> built = {
+      {"train", train},      {"eval", evaluate},       {"config", print_configuration}, {"plan", print_plan},
+      {"run", run_on_hosts}, {"benchmark", benchmark}, {"check", check_installation}};
   const auto found = built.find(name);
   if (found != built.end()) return found->second;
-  std::vector<std::string> known = {"generate", "benchmark", "check", "tokenizer", "checkpoint", "replay"};
+  std::vector<std::string> known = {"generate", "tokenizer", "checkpoint", "replay"};
   if (std::find(known.begin(), known.end(), name) != known.end())
     throw usage_error("the command '{}' is not built yet in this version", name);
   for (const auto& [command, function] : built) known.push_back(command);
   const std::string near = nearest(name, known);
-  throw usage_error("'{}': unknown command; {}", name,
-                    near.empty() ? "expected train, eval, config, plan or run" : "did you mean '" + near + "'?");
+  throw usage_error(
+      "'{}': unknown command; {}", name,
+      near.empty() ? "expected train, eval, config, plan, run, benchmark or check" : "did you mean '" + near + "'?");
 }
 
 // The rank of this process where something says that it is one of several, else 0.

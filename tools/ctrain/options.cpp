@@ -34,14 +34,13 @@ std::vector<std::string> normalised(std::vector<std::string> arguments) {
 }
 
 template <typename Number>
-CLI::Validator number(Number least, const std::string& expected) {
-  return {[least, expected](const std::string& written) {
+CLI::Validator number(Number least, const std::string& expected, Number most = std::numeric_limits<Number>::max()) {
+  return {[least, most, expected](const std::string& written) {
             Number value{};
             const char* end = written.data() + written.size();
             const auto [rest, failure] = std::from_chars(written.data(), end, value);
             // The comparison is false for not-a-number as well.
-            const bool right =
-                failure == std::errc() && rest == end && value >= least && value <= std::numeric_limits<Number>::max();
+            const bool right = failure == std::errc() && rest == end && value >= least && value <= most;
             return right ? std::string() : fmt::format("'{}': expected {}", written, expected);
           },
           ""};
@@ -66,16 +65,7 @@ CLI::Validator not_empty(const std::string& expected) {
           ""};
 }
 
-CLI::Validator port() {
-  return number<int>(1, "a port from 1 to 65535") &
-         CLI::Validator(
-             [](const std::string& written) {
-               return written.size() > 5 || std::stoi(written) > 65535
-                          ? fmt::format("'{}': expected a port from 1 to 65535", written)
-                          : std::string();
-             },
-             "");
-}
+CLI::Validator port() { return number<int>(1, "a port from 1 to 65535", 65535); }
 
 void add_configuration(CLI::App& app, Options& options) {
   app.add_option(
@@ -111,10 +101,14 @@ void add_threads(CLI::App& app, Options& options) {
       ->check(number<int>(1, "a number of threads >= 1"));
 }
 
-void add_ranks(CLI::App& app, Options& options) {
+void add_device(CLI::App& app, Options& options) {
   app.add_option("--device", options.device, "auto or cpu (cuda is not built yet)\n--device cpu")
       ->type_name("NAME")
       ->check(choice({"auto", "cpu"}, {"cuda"}));
+}
+
+void add_ranks(CLI::App& app, Options& options) {
+  add_device(app, options);
   app.add_option("--ranks", options.ranks, "ranks in this process (default: what FILE needs)\n--ranks 4")
       ->type_name("N")
       ->check(number<int>(1, "a number of ranks >= 1"));
@@ -191,6 +185,26 @@ void add_hosts(CLI::App& app, HostOptions& hosts) {
   app.add_option("--agent", hosts.agent, "used by ctrain run on the other hosts")->type_name("PLACE")->group("");
 }
 
+void add_benchmark(CLI::App& app, Options& options) {
+  const auto add = [&app](const std::string& names, auto& number_read, const std::string& help, auto least, auto most) {
+    app.add_option(names, number_read, help)
+        ->type_name("N")
+        ->check(number(least, fmt::format("a number from {} to {}", least, most), most));
+  };
+  constexpr std::int64_t widest = 1 << 30;
+  BenchmarkOptions& benchmark = options.benchmark;
+  add("-g,--gpus", benchmark.ranks, "ranks; on the CPU threads of this process\n--gpus 8", 1, 65536);
+  add("-b,--batch-size", benchmark.sizes.batch, "samples (default: 8)", std::int64_t{1}, widest);
+  add("-s,--seq-len", benchmark.sizes.sequence, "tokens of a sample (default: 512)", std::int64_t{1}, widest);
+  add("-d,--dimension", benchmark.sizes.dimension, "width of the model (default: 1024)", std::int64_t{1}, widest);
+  add("-l,--layers", benchmark.sizes.layers, "linear layers (default: 2)", 1, 1000);
+  add("-w,--warmup-steps", benchmark.warmup_steps, "steps before those measured (default: 10)", 0, 1 << 30);
+  add("-p,--profile-steps", benchmark.profile_steps, "steps measured (default: 50)", 1, 1 << 20);
+  app.add_option("-m,--model", "mlp, the only one")->type_name("NAME")->check(choice({"mlp"}));
+  add_device(app, options);
+  app.add_flag("--json", options.benchmark_json, "one JSON object instead of the table");
+}
+
 // What the flags of the console decide together: an explicit level wins over --quiet, which takes the bar away anyway.
 struct ConsoleFlags {
   bool quiet = false, no_progress = false;
@@ -246,6 +260,10 @@ Text text_of(const std::string& command) {
   if (command == "run")
     return {"Starts processes on this and other hosts, and ends all where one fails.",
             "ctrain run --nproc_per_node 4 -- --config configs/vit_2d.yaml"};
+  if (command == "benchmark")
+    return {"Times a multi-layer perceptron under every tensor-parallel mode that N ranks admit.",
+            "ctrain benchmark --gpus 8 --dimension 256 --profile_steps 10"};
+  if (command == "check") return {"Lists what this build and this machine have.", "ctrain check -i"};
   return {"Trains what the configuration describes. `ctrain --config FILE` is the same.",
           "ctrain --config configs/vit_2d.yaml --output runs/first --overwrite --no-progress"};
 }
@@ -268,8 +286,13 @@ Options parse_options(const std::string& command, std::vector<std::string> argum
   app.get_formatter()->label("OPTIONS", "options");
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::Throw);
 
+  bool check_installation = false;
   if (command == "run")
     add_hosts(app, options.hosts);
+  else if (command == "benchmark")
+    add_benchmark(app, options);
+  else if (command == "check")
+    app.add_flag("-i,--installation", check_installation, "what is installed, and what is missing");
   else
     add_configuration(app, options);
   if (command == "eval")
@@ -302,7 +325,10 @@ Options parse_options(const std::string& command, std::vector<std::string> argum
     throw usage_error("{}", problem.what());
   }
   refuse_rest(app, command);
-  if (command == "run") return options;
+  if (command == "benchmark" && options.benchmark.ranks == 0)
+    throw usage_error("--gpus is missing; expected ctrain benchmark --gpus N");
+  if (command == "check" && !check_installation) throw usage_error("-i is missing; expected ctrain check -i");
+  if (command == "run" || command == "benchmark" || command == "check") return options;
   if (options.config.empty()) throw usage_error("--config is missing; expected ctrain {} --config FILE", command);
   if (command == "eval" && options.checkpoint.empty())
     throw usage_error("--checkpoint is missing; expected ctrain eval --config FILE --checkpoint PATH");

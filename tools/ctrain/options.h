@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/benchmark.h"
 #include "runtime/console/logger.h"
 #include "runtime/host_plan.h"
 #include "runtime/launcher.h"
@@ -41,12 +42,14 @@ struct Options {
   std::vector<std::string> program;  // run: what the ranks are to be given
 
   PlanOptions plan;
+  BenchmarkOptions benchmark;
+  bool benchmark_json = false;
 
   bool show_progress = true;
   LogLevel log_level = LogLevel::info;
 };
 
-// `command`: train, eval, plan, config or run. Throws a usage Error with the nearest spelling.
+// `command`: train, eval, config, plan, run, benchmark or check. Throws a usage Error with the nearest spelling.
 Options parse_options(const std::string& command, std::vector<std::string> arguments);
 
 }  // namespace ctrain

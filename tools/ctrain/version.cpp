@@ -16,4 +16,16 @@ std::string version_text() {
                      fmt::join(backends, " "));
 }
 
+BuildFacts build_facts() {
+  return {.version = CTRAIN_VERSION,
+          .commit = CTRAIN_COMMIT,
+          .compiler = CTRAIN_COMPILER,
+          .build_type = CTRAIN_BUILD_TYPE,
+          .architecture = CTRAIN_ARCH,
+          .sanitizers = CTRAIN_SANITIZE,
+          .cuda = CTRAIN_CUDA_VERSION,
+          .cudnn = CTRAIN_CUDNN_VERSION,
+          .nccl = CTRAIN_NCCL_VERSION};
+}
+
 }  // namespace ctrain
