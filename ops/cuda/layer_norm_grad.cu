@@ -17,18 +17,21 @@ constexpr int part_threads = 256, add_threads = 512;
 constexpr int most_held_columns = 32;
 constexpr int most_multiprocessors = 160;
 
-// Blocks that a multiprocessor has registers for.
-template <typename Shape, int held>
-constexpr int resident_blocks = held* Shape::width <= 8    ? 4
-                                : held* Shape::width <= 24 ? 2
-                                                           : 1;
+// Blocks that a multiprocessor has registers for, of threads that add up this many columns each.
+constexpr int resident_blocks(int held_columns) { return held_columns <= 8 ? 4 : held_columns <= 24 ? 2 : 1; }
 
 // One row of dy and x. Sums: Σ dy γ and Σ dy γ x̂.
 template <typename Shape, int held, typename T, typename W>
 class GradientRow {
  public:
-  __device__ GradientRow(const NormalRows& rows, const T* dy, const T* x, RowMoments moments, const W* weight)
-      : rows_(rows), dy_(dy, rows.width), x_(x, rows.width), moments_(moments), weight_(weight) {}
+  // The rows are asked for first: the moments are not to be waited for before.
+  __device__ GradientRow(const NormalRows& rows, std::int64_t row, const T* dy, const T* x, Numbers sums,
+                         Numbers squares, const W* weight)
+      : rows_(rows),
+        dy_(dy + row * rows.width, rows.width),
+        x_(x + row * rows.width, rows.width),
+        moments_(rows.moments(sums[row], squares[row])),
+        weight_(weight) {}
 
   // Calls visit(i, dy, x̂) for each access.
   template <typename Visit>
@@ -81,10 +84,10 @@ template <typename Shape, typename T, typename W>
 __global__ void __launch_bounds__(Shape::threads)
     sum_rows(NormalRows rows, const T* __restrict__ dy, const T* __restrict__ x, Numbers sums, Numbers squares,
              const W* __restrict__ weight, Numbers scaled, Numbers scaled_normal) {
-  const std::int64_t row = Shape::row(), at = row * rows.width;
+  const std::int64_t row = Shape::row();
   if (row >= rows.count) return;
   float totals[2] = {};
-  GradientRow<Shape, 0, T, W>(rows, dy + at, x + at, rows.moments(sums[row], squares[row]), weight)
+  GradientRow<Shape, 0, T, W>(rows, row, dy, x, sums, squares, weight)
       .add_sums(totals, [](int, const auto&, const auto&) {});
   if (Shape::thread() != 0) return;
   scaled.set(row, totals[0]);
@@ -95,10 +98,10 @@ template <typename Shape, typename T, typename W>
 __global__ void __launch_bounds__(Shape::threads)
     input_rows(NormalRows rows, const T* dy, const T* __restrict__ x, Numbers sums, Numbers squares,
                const W* __restrict__ weight, Numbers scaled, Numbers scaled_normal, T* dx) {
-  const std::int64_t row = Shape::row(), at = row * rows.width;
+  const std::int64_t row = Shape::row();
   if (row >= rows.count) return;
-  GradientRow<Shape, 0, T, W>(rows, dy + at, x + at, rows.moments(sums[row], squares[row]), weight)
-      .input({scaled[row], scaled_normal[row]}, dx + at);
+  GradientRow<Shape, 0, T, W>(rows, row, dy, x, sums, squares, weight)
+      .input({scaled[row], scaled_normal[row]}, dx + row * rows.width);
 }
 
 // Both at once, for rows that registers do not hold.
@@ -106,12 +109,12 @@ template <typename Shape, typename T, typename W>
 __global__ void __launch_bounds__(Shape::threads)
     sum_and_input_rows(NormalRows rows, const T* dy, const T* __restrict__ x, Numbers sums, Numbers squares,
                        const W* __restrict__ weight, T* dx) {
-  const std::int64_t row = Shape::row(), at = row * rows.width;
+  const std::int64_t row = Shape::row();
   if (row >= rows.count) return;
-  const GradientRow<Shape, 0, T, W> gradient(rows, dy + at, x + at, rows.moments(sums[row], squares[row]), weight);
+  const GradientRow<Shape, 0, T, W> gradient(rows, row, dy, x, sums, squares, weight);
   float totals[2] = {};
   gradient.add_sums(totals, [](int, const auto&, const auto&) {});
-  gradient.input(totals, dx + at);
+  gradient.input(totals, dx + row * rows.width);
 }
 
 // put(column, total) for each of `width` columns, of which every warp's threads hold totals of their own.
@@ -142,15 +145,14 @@ __device__ void add_groups(const float (&totals)[held][Shape::width], int width,
 
 // dx of all rows, and the block's part of Σ dy x̂ and Σ dy.
 template <typename Shape, int held, typename T, typename W>
-__global__ void __launch_bounds__(Shape::threads, resident_blocks<Shape, held>)
+__global__ void __launch_bounds__(Shape::threads, resident_blocks(held* Shape::width))
     gradient_rows(NormalRows rows, const T* dy, const T* __restrict__ x, Numbers sums, Numbers squares,
                   const W* __restrict__ weight, T* dx, float* parts) {
   constexpr int n = Shape::width;
   rows.whole = true;  // told to the compiler: no code for padding
   float dweight[held][n] = {}, dbias[held][n] = {};
   for (std::int64_t row = Shape::row(); row < rows.count; row += std::int64_t{gridDim.x} * Shape::rows_at_once) {
-    const std::int64_t at = row * rows.width;
-    const GradientRow<Shape, held, T, W> gradient(rows, dy + at, x + at, rows.moments(sums[row], squares[row]), weight);
+    const GradientRow<Shape, held, T, W> gradient(rows, row, dy, x, sums, squares, weight);
     float totals[2] = {};
     gradient.add_sums(totals, [&](int i, const float(&dy_values)[n], const float(&normal)[n]) {
 #pragma unroll
@@ -159,7 +161,7 @@ __global__ void __launch_bounds__(Shape::threads, resident_blocks<Shape, held>)
         dbias[i][k] += dy_values[k];
       }
     });
-    gradient.input(totals, dx + at);
+    gradient.input(totals, dx + row * rows.width);
   }
   float* part = parts + std::int64_t{blockIdx.x} * 2 * rows.width;
   add_groups<Shape>(dweight, rows.width, [&](int column, float total) { part[column] = total; });
@@ -262,7 +264,7 @@ template <typename T, typename W>
 struct ResidentKernel {
   template <typename Shape, int held>
   static ResidentKernel of(const Rows& rows) {
-    return {gradient_rows<Shape, held, T, W>, resident_blocks<Shape, held>, std::max(1, Shape::blocks(rows))};
+    return {gradient_rows<Shape, held, T, W>, resident_blocks(held * Shape::width), std::max(1, Shape::blocks(rows))};
   }
   // What there is work for, and this GPU has room for.
   [[nodiscard]] int blocks(int multiprocessors) const {
