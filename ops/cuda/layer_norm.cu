@@ -130,7 +130,7 @@ Kernel layer_norm_of(const LocalNode& node) {
 }
 template <typename T>
 Kernel layer_norm(const LocalNode& node) {
-  return with_type<T>(node, 3, [&]<typename W>() { return layer_norm_of<T, W>(node); });
+  return with_type<T, float>(node, 3, [&]<typename W>() { return layer_norm_of<T, W>(node); });
 }
 
 template <typename T, typename W>
@@ -164,7 +164,7 @@ Kernel layer_norm_fused_of(const LocalNode& node) {
 }
 template <typename T>
 Kernel layer_norm_fused(const LocalNode& node) {
-  return with_type<T>(node, 1, [&]<typename W>() { return layer_norm_fused_of<T, W>(node); });
+  return with_type<T, float>(node, 1, [&]<typename W>() { return layer_norm_fused_of<T, W>(node); });
 }
 
 using bf16 = __nv_bfloat16;

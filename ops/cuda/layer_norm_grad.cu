@@ -312,7 +312,7 @@ Kernel grad_sums_of(const LocalNode& node) {
 }
 template <typename T>
 Kernel grad_sums(const LocalNode& node) {
-  return with_type<T>(node, 4, [&]<typename W>() { return grad_sums_of<T, W>(node); });
+  return with_type<T, float>(node, 4, [&]<typename W>() { return grad_sums_of<T, W>(node); });
 }
 
 // dy, x, sum, squares, weight, sums 0, sums 1 -> dx
@@ -329,7 +329,7 @@ Kernel grad_input_of(const LocalNode& node) {
 }
 template <typename T>
 Kernel grad_input(const LocalNode& node) {
-  return with_type<T>(node, 4, [&]<typename W>() { return grad_input_of<T, W>(node); });
+  return with_type<T, float>(node, 4, [&]<typename W>() { return grad_input_of<T, W>(node); });
 }
 
 // dy, x, sum, squares -> dγ
@@ -382,7 +382,7 @@ Kernel grad_fused_of(const LocalNode& node) {
 }
 template <typename T>
 Kernel grad_fused(const LocalNode& node) {
-  return with_type<T>(node, 4, [&]<typename W>() { return grad_fused_of<T, W>(node); });
+  return with_type<T, float>(node, 4, [&]<typename W>() { return grad_fused_of<T, W>(node); });
 }
 
 using bf16 = __nv_bfloat16;

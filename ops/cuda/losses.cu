@@ -301,7 +301,7 @@ Kernel cross_entropy_grad(const LocalNode& node) {
 // x, y, labels -> error of each row
 template <typename T>
 Kernel squared_error(const LocalNode& node) {
-  return with_type<T>(node, 1, [&]<typename Y>() -> Kernel {
+  return with_type<T, float>(node, 1, [&]<typename Y>() -> Kernel {
     const Rows rows = rows_of(node, node.inputs[0]);
     const auto kernel = with_group<T>(
         rows, [&]<typename Shape>(Shape) { return row_kernel<Shape>(rows, squared_error_rows<Shape, T, Y>); });
@@ -315,7 +315,7 @@ Kernel squared_error(const LocalNode& node) {
 template <typename T>
 Kernel squared_error_grad(const LocalNode& node) {
   require_type(node, dtype_of<T>(), {}, {0});
-  return with_type<T>(node, 1, [&]<typename Y>() -> Kernel {
+  return with_type<T, float>(node, 1, [&]<typename Y>() -> Kernel {
     const Rows rows = rows_of(node, node.inputs[0]);
     const auto kernel = with_group<T>(
         rows, [&]<typename Shape>(Shape) { return row_kernel<Shape>(rows, squared_error_gradient_rows<Shape, T, Y>); });
