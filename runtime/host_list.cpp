@@ -61,7 +61,7 @@ std::vector<std::string> expand_name(const std::string& name) {
   const std::string rest = name.substr(close + 1);
   const std::vector<std::string> ends = rest.empty() ? std::vector<std::string>{""} : expand_name(rest);
   for (const std::string& number : numbers)
-    for (const std::string& end : ends) names.push_back(name.substr(0, open) + number + end);
+    for (const std::string& end : ends) names.push_back(fmt::format("{}{}{}", name.substr(0, open), number, end));
   return names;
 }
 

@@ -38,7 +38,7 @@ std::vector<std::string> environment_of(const SupervisedProgram& program) {
     const bool is_launchers = text.starts_with("OMPI_") || text.starts_with("PMIX_");
     if (!is_launchers && !program.environment.contains(text.substr(0, text.find('=')))) entries.push_back(text);
   }
-  for (const auto& [name, value] : program.environment) entries.push_back(name + "=" + value);
+  for (const auto& [name, value] : program.environment) entries.push_back(fmt::format("{}={}", name, value));
   return entries;
 }
 

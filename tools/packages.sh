@@ -1,6 +1,7 @@
 # The packages that ctrain needs, and how to get them; sourced by quickstart.sh and test.sh.
 
 # Debian, Ubuntu, RHEL (with EPEL and CRB), conda-forge, and how to see that it is there: a command, a header or a file.
+# What stands there with a question mark is wanted only where apt has it: ctrain can be built without.
 packages() {
   cat <<'LIST'
 g++                    g++                    gcc-c++         gxx            command:g++
@@ -12,6 +13,7 @@ libopenmpi-dev         libopenmpi-dev         openmpi-devel   openmpi        com
 openmpi-bin            openmpi-bin            openmpi         openmpi        command:mpirun
 libyaml-cpp-dev        libyaml-cpp-dev        yaml-cpp-devel  yaml-cpp       header:yaml-cpp/yaml.h
 libcli11-dev           libcli11-dev           cli11-devel     cli11          header:CLI/CLI.hpp
+libgloo-dev            libgloo-dev            -               -              ?header:gloo/context.h
 libfmt-dev             libfmt-dev             fmt-devel       fmt            header:fmt/format.h
 libdnnl-dev            libdnnl-dev            onednn-devel    onednn=2       header:dnnl.hpp
 zlib1g-dev             zlib1g-dev             zlib-devel      zlib           header:zlib.h
@@ -26,6 +28,7 @@ is_there() {  # a probe of the list
     command:*) command -v "${1#*:}" >/dev/null ;;
     header:*) "${CXX:-g++}" -E -x c++ ${CONDA_PREFIX:+-I"$CONDA_PREFIX/include"} -include "${1#*:}" /dev/null >/dev/null 2>&1 ;;
     file:*) [ -e "${1#*:}" ] ;;
+    \?*) ! command -v apt-get >/dev/null || is_there "${1#?}" ;;
   esac
 }
 

@@ -151,7 +151,7 @@ void Rendezvous::leave() {
     if (has_left_ || !failure_.empty()) return;
     has_left_ = true;
   }
-  ask({Kind::leave}, forever);
+  ask({Kind::leave}, policy_.timeout);
 }
 
 int free_port() { return port_of(listen_at(0)); }

@@ -48,8 +48,8 @@ class Rendezvous {
   [[nodiscard]] std::string failure() const;
   void fail(const std::string& message);
 
-  // Says that this rank needs the others no more, and waits until all have said so or one has failed. Called by the
-  // destructor where it was not before.
+  // Says that this rank needs the others no more, and waits until all have said so, one has failed, or the timeout.
+  // Called by the destructor where it was not before.
   void leave();
 
  private:

@@ -26,7 +26,8 @@ int set(int descriptor, int level, int option, int value) {
 
 // Of `family`, on every address; empty with errno where it cannot be.
 Socket listen_with(int family, int port) {
-  Socket socket(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  // Not blocking, for a connection that has gone again before it is accepted.
+  Socket socket(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) return {};
   sockaddr_storage address = {};
   socklen_t length = sizeof(sockaddr_in);

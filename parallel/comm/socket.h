@@ -28,7 +28,7 @@ class Socket {
 
 // Waits for connections to `port` (0: any free one) on every address of this host. A running Error where that is taken.
 Socket listen_at(int port);
-Socket accept_from(const Socket& listener);
+Socket accept_from(const Socket& listener);  // empty where nobody is waiting
 int port_of(const Socket& socket);
 
 // One attempt; empty, with the reason in `why`, where nobody answers within `patience` seconds.

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs README.md's commands as they stand: every block fenced as ```sh test, in order, in a scratch folder that looks like
-# the repository. `needs=PROGRAM` on the fence's line skips the block, with a message, where the machine lacks the program.
+# the repository. `needs=PROGRAM` on the fence's line skips the block, with a message, where the machine lacks the program
+# (or the cluster, or the build the backend).
 # Stand-ins cut short what takes minutes: ctrain does two steps of small batches.
 #
 #   run_readme.sh SOURCE_FOLDER CTRAIN SCRATCH_FOLDER
@@ -18,6 +19,8 @@ mkdir -p "$scratch/build/release" "$scratch/tools" "$scratch/bin" "$scratch/my_c
 cd "$scratch"
 for folder in configs tests memory ops parallel runtime; do ln -s "$source_folder/$folder" $folder; done
 ln -s $images my_images
+ln -s "$source_folder/tools/slurm" tools/slurm
+echo "localhost slots=4" >hosts.txt
 for file in data_batch_1 test_batch; do head -c $((8 * 3073)) /dev/zero >my_cifar/$file.bin; done
 
 cat >build/release/ctrain <<END
@@ -26,7 +29,7 @@ few=(--set checkpoints.every=2 --set BATCH_SIZE=4)
 case " \$* " in
   *" eval "*) exec "$ctrain" "\${@/step_[0-9]*/step_2}" ;;
   *" --resume "*) exec "$ctrain" "\$@" --steps 4 "\${few[@]}" ;;
-  " --config "*) exec "$ctrain" "\$@" --steps 2 "\${few[@]}" ;;
+  " --config "* | *" -- --config "*) exec "$ctrain" "\$@" --steps 2 "\${few[@]}" ;;
   *) exec "$ctrain" "\$@" ;;
 esac
 END
@@ -47,8 +50,12 @@ echo 'echo "left out: $0 runs this test"' >tools/test.sh
 chmod +x build/release/ctrain tools/*.sh bin/cmake
 export PATH="$scratch/bin:$PATH"
 
-is_usable() {  # srun may be installed where no cluster is
-  command -v "$1" >/dev/null && { [ "$1" != srun ] || sinfo >/dev/null 2>&1; }
+is_usable() {
+  case $1 in
+    srun) sinfo >/dev/null 2>&1 ;;  # it may be installed where no cluster is
+    gloo) "$ctrain" --version | grep -q '^backends:.* gloo' ;;
+    *) command -v "$1" >/dev/null ;;
+  esac
 }
 
 blocks=$(awk '/^```sh/ {++n; print FILENAME ":" FNR ":" $0 > "block-" n ".fence"; inside = 1; next}
@@ -63,7 +70,7 @@ for ((n = 1; n <= blocks; ++n)); do
   needs=
   if [[ $fence == *needs=* ]]; then needs=${fence##*needs=}; fi
   if [ -n "$needs" ] && ! is_usable "$needs"; then
-    echo "$fence: skipped: $needs is not installed, or has no cluster"
+    echo "$fence: skipped: $needs is missing"
     continue
   fi
   echo "$fence"

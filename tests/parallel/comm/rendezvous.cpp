@@ -1,6 +1,8 @@
 // The rendezvous: keys and values, who is missing, who has died, and what else may knock at the port.
 #include <catch2/catch.hpp>
 
+#include <atomic>
+#include <chrono>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -97,6 +99,22 @@ TEST_CASE("a rank that goes without leaving has died", "[rendezvous]") {
   for (int rank = 0; rank < 3; ++rank)
     CHECK_THAT(messages[static_cast<std::size_t>(rank)],
                Contains(rank == dying ? "unwound" : fmt::format("rank {} died", dying)));
+}
+
+TEST_CASE("a rank that does not leave holds the others for the timeout at most", "[rendezvous]") {
+  const int port = free_port();
+  std::atomic<bool> has_left = false;
+  std::vector<std::string> messages(2);
+  {
+    std::jthread late([&] {
+      messages[1] = meet(port, {1}, 2, {.timeout = 10}, [&](Rendezvous&) {
+        while (!has_left) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      })[0];
+    });
+    messages[0] = meet(port, {0}, 2, {.timeout = 1}, nothing)[0];
+    has_left = true;
+  }
+  CHECK(messages == std::vector<std::string>(2));
 }
 
 TEST_CASE("strangers at the port are turned away", "[rendezvous]") {
