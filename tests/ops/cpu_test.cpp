@@ -116,41 +116,12 @@ TEST_CASE("cpu kernels of large operands agree with the fp64 reference, whatever
   }
 }
 
-LocalNode fused_node(const std::string& op, const Extents& extents, const std::vector<Names>& inputs,
-                     const std::vector<Names>& outputs, DType real) {
-  LocalNode node;
-  node.op = node.name = op;
-  node.attributes = {{"epsilon", 1e-5}};
-  node.extents = extents;
-  for (const auto& [name, extent] : extents) node.segments[name] = whole(extent);
-  for (const Names& dims : inputs) node.inputs.push_back({dims, real, local_shape(dims, extents, {})});
-  for (const Names& dims : outputs) node.outputs.push_back({dims, real, local_shape(dims, extents, {})});
-  return node;
-}
-
-Tensor numbers(const std::string& name, const Operand& operand) {
-  Tensor result;
-  for (std::int64_t i = 0; i < operand.elements(); ++i)
-    result.push_back(static_cast<float>(random_uniform(random_key(3, name), static_cast<std::uint64_t>(i)) + 0.5));
-  return result;
-}
-
-TEST_CASE("fused kernels agree with the composition of their parts") {
-  const std::vector<Extents> shapes{{{{'b'}, 5}, {{'s'}, 37}, {{'h'}, 70}, {{'f'}, 131}},
-                                    {{{'b'}, 1}, {{'s'}, 1}, {{'h'}, 7}, {{'f'}, 5}}};
-  const std::vector<std::tuple<std::string, std::vector<Names>, std::vector<Names>>> ops{
-      {"linear", {"bsh", "hf", "f"}, {"bsf"}},
-      {"layer_norm_fused", {"bsh", "h", "h"}, {"bsh", "bs", "bs"}},
-      {"layer_norm_grad_fused", {"bsh", "bsh", "bs", "bs", "h"}, {"bsh", "h", "h"}}};
-  for (const Extents& extents : shapes)
-    for (const auto& [op, input_dims, output_dims] : ops) {
-      const LocalNode reference = fused_node(op, extents, input_dims, output_dims, DType::f64);
-      std::vector<Tensor> inputs;
-      for (std::size_t i = 0; i < input_dims.size(); ++i)
-        inputs.push_back(numbers(op + std::to_string(i), reference.inputs[i]));
-      check(fused_node(op, extents, input_dims, output_dims, DType::f32), inputs,
-            NodeRunner(reference, {}, {}).run(inputs));
-    }
+TEST_CASE("fused cpu kernels agree with the composition of their parts, whatever the number of threads") {
+  for (const FusedCase& fused : fused_cases()) {
+    std::vector<Tensor> inputs;
+    for (const Tensor& tensor : fused.numbers()) inputs.push_back(rounded(tensor, DType::f32));
+    check(fused.node(DType::f32), inputs, NodeRunner(fused.node(DType::f64), {}, {}).run(inputs));
+  }
 }
 
 TEST_CASE("gelu and its derivative keep their accuracy over the whole range") {

@@ -2,6 +2,10 @@
 // blocks, against the fp64 reference kernel of the whole on the same operands.
 #include <catch2/catch.hpp>
 
+#include <fmt/format.h>
+
+#include <set>
+
 #include "tests/ops/cases.h"
 
 namespace ctrain::testing {
@@ -29,6 +33,9 @@ bool runs(const Tested& tested, const LocalNode& node) {
          (has_device(backend) && KernelTable::instance().find(backend, node.op, kernel_type(node)) != nullptr);
 }
 
+// What operands are rounded to beforehand, so that the reference sees the same numbers. fp64 too gets those of fp32.
+DType stored(const Tested& tested) { return tested.how.real == DType::f64 ? DType::f32 : tested.how.real; }
+
 struct Subject {
   const std::string& case_name;
   const Node& node;
@@ -47,11 +54,9 @@ void for_each_node(const Check& check) {
     for (const Node& node : graph.graph.nodes())
       for (const Tested& tested : all_tested) {
         if (!runs(tested, local_node(node, tested.how))) continue;
-        // fp64 too gets numbers of fp32, which all backends can tell
-        const DType stored = tested.how.real == DType::f64 ? DType::f32 : tested.how.real;
         std::vector<Tensor> inputs;
         for (const Value* input : node.inputs)
-          inputs.push_back(rounded(values.at(input), input->dtype == DType::i32 ? DType::i32 : stored));
+          inputs.push_back(rounded(values.at(input), input->dtype == DType::i32 ? DType::i32 : stored(tested)));
         INFO(op_case.name << ", " << node.name << ", " << tested.name);
         check(Subject{op_case.name, node, tested, inputs, NodeRunner(node, {}).run(inputs)});
       }
@@ -70,10 +75,13 @@ TEST_CASE("CUDA's kernels are tested, or told to be missing") {
   }
   for (const Tested& tested : all_tested) {
     if (tested.how.backend != Backend::cuda) continue;
-    std::string missing;
-    for (const std::string& name : Registry<OpDefinition>::instance().names())
-      if (KernelTable::instance().find(Backend::cuda, name, tested.how.real) == nullptr) missing += " " + name;
-    if (!missing.empty()) WARN("skipped: " << tested.name << " has no kernel for" << missing);
+    std::set<std::string> missing;
+    for (const std::string& name : Registry<OpDefinition>::instance().names()) missing.insert(name);
+    for (const FusedCase& fused : fused_cases()) missing.insert(fused.op);
+    std::erase_if(missing, [&](const std::string& name) {
+      return KernelTable::instance().find(Backend::cuda, name, tested.how.real) != nullptr;
+    });
+    if (!missing.empty()) WARN(fmt::format("skipped: {} has no kernel for {}", tested.name, fmt::join(missing, ", ")));
   }
 }
 
@@ -85,6 +93,24 @@ TEST_CASE("every kernel agrees with the fp64 reference and allocates nothing") {
     CHECK(runner.run(subject.inputs) == outputs);
     CHECK(runner.allocations() == 0);
   });
+}
+
+TEST_CASE("fused kernels agree with the composition of their parts") {
+  for (const FusedCase& fused : fused_cases())
+    for (const Tested& tested : all_tested) {
+      const LocalNode node = fused.node(tested.how.real);
+      if (!runs(tested, node)) continue;
+      INFO(fused.op << ", " << tested.name);
+      std::vector<Tensor> inputs;
+      for (const Tensor& tensor : fused.numbers()) inputs.push_back(rounded(tensor, stored(tested)));
+      const std::vector<Tensor> expected = NodeRunner(fused.node(DType::f64), {}, {}).run(inputs);
+      NodeRunner runner(node, {}, tested.how);
+      const std::vector<Tensor> outputs = runner.run(inputs);
+      for (std::size_t i = 0; i < outputs.size(); ++i)
+        CHECK(relative_error(outputs[i], expected[i]) < tested.tolerance);
+      CHECK(runner.run(inputs) == outputs);
+      CHECK(runner.allocations() == 0);
+    }
 }
 
 TEST_CASE("kernels that may overwrite an operand give the same numbers when they do") {
@@ -112,12 +138,18 @@ bool selects(const Node& node) {
   return op.starts_with("class_") || op == "cross_entropy_grad" || op.starts_with("squared_error");
 }
 
-// Runs the node once per block of `name` and puts the outputs together: parts where they have the name, a sum or a
-// maximum where they lack it.
-std::vector<Tensor> run_blocks(const Node& node, const Evaluation& how, Name name, const std::vector<Segments>& blocks,
-                               const std::vector<Tensor>& inputs) {
+// Outputs put together out of those of blocks: parts where they have the blocks' name, a sum or a maximum where they
+// lack it.
+struct Whole {
+  Tensor numbers;
+  double largest_part = 0;  // a sum of rounded parts is as exact as they are
+};
+
+// Runs the node once per block of `name`.
+std::vector<Whole> run_blocks(const Node& node, const Evaluation& how, Name name, const std::vector<Segments>& blocks,
+                              const std::vector<Tensor>& inputs) {
   const Extents& extents = node.outputs[0]->graph->extents();
-  std::vector<Tensor> outputs;
+  std::vector<Whole> outputs;
   for (const Segments& segments : blocks) {
     const Block block{{name, segments}};
     std::vector<Tensor> parts;
@@ -130,11 +162,12 @@ std::vector<Tensor> run_blocks(const Node& node, const Evaluation& how, Name nam
     for (std::size_t i = 0; i < results.size(); ++i) {
       const Names& dims = node.outputs[i]->dims;
       if (outputs.size() == i)
-        outputs.emplace_back(static_cast<std::size_t>(node.outputs[i]->graph->elements(dims)), -INFINITY);
+        outputs.push_back({Tensor(static_cast<std::size_t>(node.outputs[i]->graph->elements(dims)), -INFINITY)});
       const auto elements = logical_elements(dims, extents, block);
       for (std::size_t j = 0; j < elements.size(); ++j) {
         if (elements[j] < 0) continue;
-        double& entry = outputs[i][static_cast<std::size_t>(elements[j])];
+        double& entry = outputs[i].numbers[static_cast<std::size_t>(elements[j])];
+        outputs[i].largest_part = std::max(outputs[i].largest_part, std::abs(results[i][j]));
         const bool add = entry != -INFINITY && node.op->reduction == Reduction::sum;
         entry = add ? entry + results[i][j] : std::max(entry, results[i][j]);
       }
@@ -151,8 +184,10 @@ TEST_CASE("blocks, padded or not, give the numbers of the whole") {
       const std::int64_t extent = node.outputs[0]->graph->extent(name);
       for (const auto& [parts, zigzag] : {std::pair{2, false}, std::pair{3, false}, std::pair{2, true}}) {
         INFO(name.text() << " in " << parts << (zigzag ? " zigzag" : "") << " parts");
-        check_outputs(run_blocks(node, subject.tested.how, name, split(extent, parts, zigzag), subject.inputs),
-                      subject);
+        const auto outputs = run_blocks(node, subject.tested.how, name, split(extent, parts, zigzag), subject.inputs);
+        for (std::size_t i = 0; i < outputs.size(); ++i)
+          CHECK(relative_error(outputs[i].numbers, subject.expected[i], outputs[i].largest_part) <
+                subject.tested.tolerance);
       }
     }
   });
