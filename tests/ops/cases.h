@@ -23,6 +23,8 @@ struct OpCase {
 };
 
 std::vector<OpCase> op_cases();
+// Cases at sizes that reach the vectorised and parallel paths of kernels, with their remainders.
+std::vector<OpCase> large_cases();
 
 // An op that the fusion pass makes of several: it stands in no graph.
 struct FusedCase {

@@ -2,7 +2,7 @@
 // blocks, against the fp64 reference kernel of the whole on the same operands.
 #include <catch2/catch.hpp>
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <set>
 
@@ -26,6 +26,12 @@ const std::vector<Tested> all_tested{
     {"cuda fp16", {.backend = Backend::cuda, .real = DType::f16}, 1e-2},
 };
 
+std::vector<Tested> cuda_tested() {
+  std::vector<Tested> result = all_tested;
+  std::erase_if(result, [](const Tested& tested) { return tested.how.backend != Backend::cuda; });
+  return result;
+}
+
 // Does the backend run this node here? On the host the reference stands in for what a backend lacks.
 bool runs(const Tested& tested, const LocalNode& node) {
   const Backend backend = tested.how.backend;
@@ -44,15 +50,15 @@ struct Subject {
   std::vector<Tensor> expected;  // what the reference makes of them
 };
 
-// Calls check(subject) for all nodes of all cases and all that is tested with them.
+// Calls check(subject) for all nodes of the cases on all backends.
 template <typename Check>
-void for_each_node(const Check& check) {
-  for (const OpCase& op_case : op_cases()) {
+void for_each_node(const std::vector<OpCase>& cases, const std::vector<Tested>& backends, const Check& check) {
+  for (const OpCase& op_case : cases) {
     CaseGraph graph(op_case);
     graph.differentiate();
     const Tensors values = evaluate(graph.graph, graph.given);
     for (const Node& node : graph.graph.nodes())
-      for (const Tested& tested : all_tested) {
+      for (const Tested& tested : backends) {
         if (!runs(tested, local_node(node, tested.how))) continue;
         std::vector<Tensor> inputs;
         for (const Value* input : node.inputs)
@@ -73,8 +79,7 @@ TEST_CASE("CUDA's kernels are tested, or told to be missing") {
     WARN("skipped: CUDA's kernels, since there is no GPU");
     return;
   }
-  for (const Tested& tested : all_tested) {
-    if (tested.how.backend != Backend::cuda) continue;
+  for (const Tested& tested : cuda_tested()) {
     std::set<std::string> missing;
     for (const std::string& name : Registry<OpDefinition>::instance().names()) missing.insert(name);
     for (const FusedCase& fused : fused_cases()) missing.insert(fused.op);
@@ -85,14 +90,20 @@ TEST_CASE("CUDA's kernels are tested, or told to be missing") {
   }
 }
 
+void check_kernel(const Subject& subject) {
+  NodeRunner runner(subject.node, subject.tested.how);
+  const std::vector<Tensor> outputs = runner.run(subject.inputs);
+  check_outputs(outputs, subject);
+  CHECK(runner.run(subject.inputs) == outputs);
+  CHECK(runner.allocations() == 0);
+}
+
 TEST_CASE("every kernel agrees with the fp64 reference and allocates nothing") {
-  for_each_node([](const Subject& subject) {
-    NodeRunner runner(subject.node, subject.tested.how);
-    const std::vector<Tensor> outputs = runner.run(subject.inputs);
-    check_outputs(outputs, subject);
-    CHECK(runner.run(subject.inputs) == outputs);
-    CHECK(runner.allocations() == 0);
-  });
+  for_each_node(op_cases(), all_tested, check_kernel);
+}
+
+TEST_CASE("CUDA's kernels of large operands agree with the fp64 reference") {
+  if (has_device(Backend::cuda)) for_each_node(large_cases(), cuda_tested(), check_kernel);
 }
 
 TEST_CASE("fused kernels agree with the composition of their parts") {
@@ -114,7 +125,7 @@ TEST_CASE("fused kernels agree with the composition of their parts") {
 }
 
 TEST_CASE("kernels that may overwrite an operand give the same numbers when they do") {
-  for_each_node([](const Subject& subject) {
+  for_each_node(op_cases(), all_tested, [](const Subject& subject) {
     const int overwritten = subject.node.op->overwrites;
     if (overwritten < 0) return;
     LocalNode local = local_node(subject.node, subject.tested.how);
@@ -177,7 +188,7 @@ std::vector<Whole> run_blocks(const Node& node, const Evaluation& how, Name name
 }
 
 TEST_CASE("blocks, padded or not, give the numbers of the whole") {
-  for_each_node([](const Subject& subject) {
+  for_each_node(op_cases(), all_tested, [](const Subject& subject) {
     const Node& node = subject.node;
     for (const Name name : all_names(node)) {
       if (node.op->whole.contains(name)) continue;
@@ -196,7 +207,7 @@ TEST_CASE("blocks, padded or not, give the numbers of the whole") {
 // The tokens are all there, but the last of them come first, and there is one more: padding, as in a sequence that is
 // stored in zigzag order and does not divide.
 TEST_CASE("attention goes by logical tokens, not by their place") {
-  for_each_node([](const Subject& subject) {
+  for_each_node(op_cases(), all_tested, [](const Subject& subject) {
     const auto& [case_name, node, tested, inputs, expected] = subject;
     if (!node.op->name.starts_with("attention")) return;
     const Extents& extents = node.outputs[0]->graph->extents();
