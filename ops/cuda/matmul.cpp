@@ -93,10 +93,7 @@ class Matmul {
     check(cublasLtMatmulDescInit(&product_, compute_, CUDA_R_32F), "cublasLtMatmulDescInit");
     set(CUBLASLT_MATMUL_DESC_TRANSA, b_.operation);
     set(CUBLASLT_MATMUL_DESC_TRANSB, a_.operation);
-    if (bias_) {
-      set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
-      set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, output_type_);
-    }
+    if (bias_) set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
     describe(native_a_, a_, type_);
     describe(native_b_, b_, type_);
     describe(native_c_, c_, output_type_);
