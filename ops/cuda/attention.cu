@@ -1,10 +1,10 @@
 // attention and ring_attention (ops/definitions/attention.cpp): a block of threads takes a tile of one head's queries
 // and goes through the keys in tiles, with an online softmax between the two products of a tile.
 // (Dao, "FlashAttention-2", 2023, algorithm 1.)
-#include "ops/cuda/attention.h"
-
 #include "ops/cuda/attention_heads.h"
 #include "ops/cuda/attention_tiles.h"
+#include "ops/cuda/cudnn_attention.h"
+#include "ops/cuda/types.h"
 
 namespace ctrain::cuda {
 namespace {
@@ -28,10 +28,10 @@ struct Shape<256> {
 template <typename T, int width>
 __global__ void __launch_bounds__(Shape<width>::row_threads* row_lanes)
     forward(AttentionHeads heads, DeviceMask mask, const StepState* state, bool vectors, const T* qkv, const T* kv,
-            T* o, RowStatistic<T> lse) {
+            T* o, Numbers lse) {
   constexpr int row_threads = Shape<width>::row_threads, threads = row_threads * row_lanes;
   constexpr int queries = Shape<width>::queries, keys = Shape<width>::keys;
-  constexpr int own_rows = queries / row_threads, own_keys = keys / row_lanes, own_width = width / row_lanes;
+  constexpr int own_rows = queries / row_threads, own_keys = keys / row_lanes, groups = width / 32;
   __shared__ Tile<queries, width> q_tile;
   __shared__ Tile<keys, width> key_tile;  // keys, then values
   __shared__ Tile<queries, keys> weights;
@@ -49,14 +49,13 @@ __global__ void __launch_bounds__(Shape<width>::row_threads* row_lanes)
   const std::uint64_t mask_key = mask.active ? mask.key(state) : 0;
 
   // Of each own row: the largest score so far, this thread's part of the sum of weights, and of the weighted values.
-  float largest[own_rows], total[own_rows], sums[own_rows][own_width];
+  float largest[own_rows], total[own_rows], sums[own_rows][groups][4];
 #pragma unroll
   for (int i = 0; i < own_rows; ++i) {
     const int query = first + ty + row_threads * i;
     largest[i] = -INFINITY;
     total[i] = 0;
-#pragma unroll
-    for (int c = 0; c < own_width; ++c) sums[i][c] = 0;
+    clear_row(sums[i]);
     if (!heads.accumulate || query >= end) continue;
     largest[i] = lse[heads.statistic(b, query, n)];
     if (largest[i] == -INFINITY) continue;
@@ -91,8 +90,7 @@ __global__ void __launch_bounds__(Shape<width>::row_threads* row_lanes)
       largest[i] = fmaxf(before, largest_of_row_lanes(most));
       const float correction = before == -INFINITY ? 0.0F : expf(before - largest[i]);
       total[i] *= correction;
-#pragma unroll
-      for (int c = 0; c < own_width; ++c) sums[i][c] *= correction;
+      scale_row(correction, sums[i]);
       const std::int64_t mask_row = mask.active ? heads.mask_row(b, n, first + row) : 0;
 #pragma unroll
       for (int j = 0; j < own_keys; ++j) {
@@ -112,8 +110,7 @@ __global__ void __launch_bounds__(Shape<width>::row_threads* row_lanes)
     const float sum = sum_of_row_lanes(total[i]);
     if (query >= end) continue;
     const float inverse = sum > 0 ? 1 / sum : 0.0F;  // no key so far: a later turn of the ring brings some
-#pragma unroll
-    for (int c = 0; c < own_width; ++c) sums[i][c] *= inverse;
+    scale_row(inverse, sums[i]);
     write_row(o_rows[query], tx, heads.width, vectors, sums[i]);
     if (tx == 0) lse.set(heads.statistic(b, query, n), largest[i] + logf(sum));
   }
@@ -123,7 +120,7 @@ template <typename T, int width>
 Kernel kernel_of(const LocalNode& node) {
   const AttentionHeads heads(node);
   const DeviceMask mask(node, node.attributes.real("rate"));
-  const bool wide = node.outputs[1].dtype == DType::f32;
+  const OperandTypes types(node);
   const std::int64_t tiles = (heads.tokens + Shape<width>::queries - 1) / Shape<width>::queries;
   const std::int64_t blocks = heads.batch * heads.heads * tiles;
   return {[=](const Invocation& call) {
@@ -132,12 +129,13 @@ Kernel kernel_of(const LocalNode& node) {
     T* o = call.out<T>(0);
     launch("attention", forward<T, width>, blocks_for(blocks, 1), Shape<width>::row_threads * row_lanes, 0,
            stream_of(call), heads, mask, call.state, whole_vectors<T>(heads.width, qkv, kv, o), qkv, kv, o,
-           RowStatistic<T>{call.outputs[1], wide});
+           types.out(call, 1));
   }};
 }
 
 template <typename T>
-Kernel kernel_of(const LocalNode& node) {
+Kernel tiled_attention(const LocalNode& node) {
+  require_type(node, dtype_of<T>(), {0, node.inputs.size() - 1}, {0});
   const std::int64_t width = node.inputs[0].shape[4];
   if (width <= 64) return kernel_of<T, 64>(node);
   if (width <= 128) return kernel_of<T, 128>(node);
@@ -145,21 +143,14 @@ Kernel kernel_of(const LocalNode& node) {
   throw running_error("{}: heads of {} elements; attention on CUDA takes at most 256", node.name, width);
 }
 
-}  // namespace
-
-Kernel tiled_attention(const LocalNode& node) {
-  const DType type = node.inputs[0].dtype;
-  return type == DType::f32   ? kernel_of<float>(node)
-         : type == DType::f16 ? kernel_of<__half>(node)
-                              : kernel_of<__nv_bfloat16>(node);
+template <typename T>
+Kernel attention(const LocalNode& node) {
+  return prefer_cudnn(node, tiled_attention<T>(node));
 }
 
-namespace {
-
-const KernelRegistration f32(Backend::cuda, "attention", DType::f32, tiled_attention);
-const KernelRegistration ring_f32(Backend::cuda, "ring_attention", DType::f32, tiled_attention);
-const KernelRegistration ring_f16(Backend::cuda, "ring_attention", DType::f16, tiled_attention);
-const KernelRegistration ring_bf16(Backend::cuda, "ring_attention", DType::bf16, tiled_attention);
+const CudaKernel registration("attention", tiled_attention<float>, attention<__nv_bfloat16>, attention<__half>);
+const CudaKernel ring_registration("ring_attention", tiled_attention<float>, tiled_attention<__nv_bfloat16>,
+                                   tiled_attention<__half>);
 
 }  // namespace
 }  // namespace ctrain::cuda

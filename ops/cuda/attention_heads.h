@@ -101,20 +101,4 @@ struct AttentionHeads {
   Indices b, n, s, key_s;
 };
 
-// A row statistic [b, s, n] that is kept in T or in fp32.
-template <typename T>
-struct RowStatistic {
-  void* data;
-  bool wide;
-  __device__ float operator[](std::int64_t i) const {
-    return wide ? static_cast<const float*>(data)[i] : to_float(static_cast<const T*>(data)[i]);
-  }
-  __device__ void set(std::int64_t i, float value) const {
-    if (wide)
-      static_cast<float*>(data)[i] = value;
-    else
-      static_cast<T*>(data)[i] = from_float<T>(value);
-  }
-};
-
 }  // namespace ctrain::cuda

@@ -4,7 +4,7 @@
 // write to a row of shared memory needs no more than __syncwarp() before they read it.
 #pragma once
 
-#include "ops/cuda/launch.h"
+#include "ops/cuda/vectors.h"
 
 namespace ctrain::cuda {
 
@@ -27,17 +27,11 @@ __device__ inline float largest_of_row_lanes(float x) {
   return x;
 }
 
-// So many elements as one access reads or writes.
-template <typename T, int count>
-struct alignas(count * sizeof(T)) Elements {
-  T element[count];
-};
-
 // Whether rows of this width can be read 16 bytes at a time from these addresses, each a multiple of rows away from an
 // operand's first element.
 template <typename T, typename... Pointers>
 bool whole_vectors(int width, Pointers... pointers) {
-  return width % (16 / sizeof(T)) == 0 && (... && (reinterpret_cast<std::uintptr_t>(pointers) % 16 == 0));
+  return width % vector_width<T> == 0 && (... && (reinterpret_cast<std::uintptr_t>(pointers) % 16 == 0));
 }
 
 __host__ __device__ constexpr int round_up(int x, int multiple) { return (x + multiple - 1) / multiple * multiple; }
@@ -48,17 +42,15 @@ template <int threads, typename T, int rows, int width>
 __device__ void load_tile(const T* from, std::int64_t stride, int count, int used, bool vectors,
                           Tile<rows, width>& tile) {
   if (vectors) {
-    constexpr int vector = 16 / sizeof(T);
-    const int per_row = round_up(used, 32) / vector;
+    constexpr int n = vector_width<T>;
+    const int per_row = round_up(used, 32) / n;
     for (int i = static_cast<int>(threadIdx.x); i < rows * per_row; i += threads) {
-      const int row = i / per_row, column = i % per_row * vector;
-      Elements<T, vector> in{};
-      if (row < count && column < used)
-        in = *reinterpret_cast<const Elements<T, vector>*>(from + row * stride + column);
+      const int row = i / per_row, column = i % per_row * n;
+      float x[n] = {};
+      if (row < count && column < used) load<n>(from + row * stride + column, x);
 #pragma unroll
-      for (int j = 0; j < vector; j += 4)
-        *reinterpret_cast<float4*>(&tile[row][column + j]) = {to_float(in.element[j]), to_float(in.element[j + 1]),
-                                                              to_float(in.element[j + 2]), to_float(in.element[j + 3])};
+      for (int j = 0; j < n; j += 4)
+        *reinterpret_cast<float4*>(&tile[row][column + j]) = {x[j], x[j + 1], x[j + 2], x[j + 3]};
     }
   } else {
     const int per_row = round_up(used, 32);
@@ -98,10 +90,10 @@ __device__ void multiply_rows(const Tile<rows, width>& a, const Tile<columns, wi
   }
 }
 
-// sums[i][4 g + c] += Σ_k weights[ty + row_threads i][k] values[k][32 g + 4 tx + c] for the columns that are used.
+// sums[i][g][c] += Σ_k weights[ty + row_threads i][k] values[k][32 g + 4 tx + c] for the columns that are used.
 template <int row_threads, int rows, int depth, int width>
 __device__ void multiply_add(const Tile<rows, depth>& weights, const Tile<depth, width>& values, int ty, int tx,
-                             int used, float (&sums)[rows / row_threads][width / row_lanes]) {
+                             int used, float (&sums)[rows / row_threads][width / 32][4]) {
   constexpr int own_rows = rows / row_threads;
 #pragma unroll 2
   for (int k = 0; k < depth; k += 4) {
@@ -119,43 +111,54 @@ __device__ void multiply_add(const Tile<rows, depth>& weights, const Tile<depth,
         const float4 v = *reinterpret_cast<const float4*>(&values[k + step][32 * g + 4 * tx]);
 #pragma unroll
         for (int i = 0; i < own_rows; ++i) {
-          sums[i][4 * g] += w[i][step] * v.x;
-          sums[i][4 * g + 1] += w[i][step] * v.y;
-          sums[i][4 * g + 2] += w[i][step] * v.z;
-          sums[i][4 * g + 3] += w[i][step] * v.w;
+          sums[i][g][0] += w[i][step] * v.x;
+          sums[i][g][1] += w[i][step] * v.y;
+          sums[i][g][2] += w[i][step] * v.z;
+          sums[i][g][3] += w[i][step] * v.w;
         }
       }
     }
   }
 }
 
+template <int groups>
+__device__ void clear_row(float (&row)[groups][4]) {
+#pragma unroll
+  for (int g = 0; g < groups; ++g)
+#pragma unroll
+    for (int c = 0; c < 4; ++c) row[g][c] = 0;
+}
+template <int groups>
+__device__ void scale_row(float factor, float (&row)[groups][4]) {
+#pragma unroll
+  for (int g = 0; g < groups; ++g)
+#pragma unroll
+    for (int c = 0; c < 4; ++c) row[g][c] *= factor;
+}
+
 // A thread's part of a row in memory of `used` elements, held as multiply_add() holds sums.
-template <typename T, int own>
-__device__ void read_row(const T* row, int tx, int used, bool vectors, float (&values)[own]) {
+template <typename T, int groups>
+__device__ void read_row(const T* row, int tx, int used, bool vectors, float (&values)[groups][4]) {
 #pragma unroll
-  for (int g = 0; g < own / 4; ++g) {
+  for (int g = 0; g < groups; ++g) {
     const int column = 32 * g + 4 * tx;
-    Elements<T, 4> four{};
-    if (vectors && column < used) four = *reinterpret_cast<const Elements<T, 4>*>(row + column);
+    if (vectors && column < used) load<4>(row + column, values[g]);
+    if (vectors) continue;
 #pragma unroll
-    for (int c = 0; c < 4; ++c) {
-      if (!vectors && column + c < used) four.element[c] = row[column + c];
-      values[4 * g + c] = to_float(four.element[c]);
-    }
+    for (int c = 0; c < 4; ++c)
+      if (column + c < used) values[g][c] = to_float(row[column + c]);
   }
 }
-template <typename T, int own>
-__device__ void write_row(T* row, int tx, int used, bool vectors, const float (&values)[own]) {
+template <typename T, int groups>
+__device__ void write_row(T* row, int tx, int used, bool vectors, const float (&values)[groups][4]) {
 #pragma unroll
-  for (int g = 0; g < own / 4; ++g) {
+  for (int g = 0; g < groups; ++g) {
     const int column = 32 * g + 4 * tx;
-    Elements<T, 4> four;
+    if (vectors && column < used) store<4>(row + column, values[g]);
+    if (vectors) continue;
 #pragma unroll
-    for (int c = 0; c < 4; ++c) {
-      four.element[c] = from_float<T>(values[4 * g + c]);
-      if (!vectors && column + c < used) row[column + c] = four.element[c];
-    }
-    if (vectors && column < used) *reinterpret_cast<Elements<T, 4>*>(row + column) = four;
+    for (int c = 0; c < 4; ++c)
+      if (column + c < used) row[column + c] = from_float<T>(values[g][c]);
   }
 }
 
