@@ -6,6 +6,7 @@
 
 #include <set>
 
+#include "ops/build.h"
 #include "tests/ops/cases.h"
 
 namespace ctrain::testing {
@@ -228,6 +229,29 @@ TEST_CASE("attention goes by logical tokens, not by their place") {
       CHECK(relative_error(tokens_only, expected[i]) < tested.tolerance);
     }
   });
+}
+
+TEST_CASE("gelu and its derivative keep their accuracy over the whole range") {
+  Graph graph(DType::f64);
+  graph.set_extent({'h'}, 30001);
+  Value* x = graph.parameter("x", "h", ParameterRole::linear, {});
+  activation(x, "gelu");
+  graph.apply("activation_grad", {x, graph.parameter("dy", "h", ParameterRole::linear, {})},
+              {{"kind", std::string("gelu")}});
+  Tensor points;
+  for (int i = 0; i <= 30000; ++i) points.push_back(static_cast<float>((i - 15000) / 1000.0));
+  for (const Node& node : graph.nodes())
+    for (const Tested& tested : all_tested) {
+      if (tested.how.real != DType::f32 || !runs(tested, local_node(node, tested.how))) continue;
+      INFO(node.name << ", " << tested.name);
+      std::vector<Tensor> inputs{points};
+      if (node.inputs.size() == 2) inputs.emplace_back(points.size(), 1.0);
+      const Tensor actual = NodeRunner(node, tested.how).run(inputs)[0], expected = NodeRunner(node, {}).run(inputs)[0];
+      double largest = 0;
+      for (std::size_t i = 0; i < points.size(); ++i)
+        largest = std::max(largest, std::abs(actual[i] - expected[i]) / std::max(1.0, std::abs(expected[i])));
+      CHECK(largest < 1e-6);
+    }
 }
 
 TEST_CASE("padding of classes and of unlabelled rows gets a zero gradient") {
