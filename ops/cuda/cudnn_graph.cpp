@@ -17,16 +17,17 @@ CudnnDescriptor make(cudnnBackendDescriptorType_t type) {
 
 template <typename T>
 void set(const CudnnDescriptor& descriptor, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type,
-         const std::vector<T>& values) {
+         std::span<const T> values) {
   check(cudnnBackendSetAttribute(descriptor.get(), name, type, static_cast<std::int64_t>(values.size()), values.data()),
         "cudnnBackendSetAttribute");
 }
-void set(const CudnnDescriptor& descriptor, cudnnBackendAttributeName_t name, void* part) {
-  set<void*>(descriptor, name, CUDNN_TYPE_BACKEND_DESCRIPTOR, {part});
+template <typename T>
+void set(const CudnnDescriptor& descriptor, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type,
+         const T& value) {
+  set(descriptor, name, type, std::span<const T>(&value, 1));
 }
-void set_true(const CudnnDescriptor& descriptor, cudnnBackendAttributeName_t name) {
-  const bool yes = true;
-  check(cudnnBackendSetAttribute(descriptor.get(), name, CUDNN_TYPE_BOOLEAN, 1, &yes), "cudnnBackendSetAttribute");
+void set(const CudnnDescriptor& descriptor, cudnnBackendAttributeName_t name, void* part) {
+  set(descriptor, name, CUDNN_TYPE_BACKEND_DESCRIPTOR, part);
 }
 
 CudnnDescriptor finished(CudnnDescriptor descriptor, const char* what) {
@@ -47,7 +48,7 @@ std::vector<CudnnDescriptor> configurations(const CudnnDescriptor& graph, const 
                                             cudnnBackendHeurMode_t mode) {
   CudnnDescriptor heuristic = make(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
   set(heuristic, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph.get());
-  set<cudnnBackendHeurMode_t>(heuristic, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, {mode});
+  set(heuristic, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, mode);
   set(heuristic, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, device.get());
   if (cudnnBackendFinalize(heuristic.get()) != CUDNN_STATUS_SUCCESS) return {};
   std::int64_t count = 0;
@@ -87,15 +88,15 @@ CudnnDescriptor current_cudnn_device() {
   int device = 0;
   check(cudaGetDevice(&device), "cudaGetDevice");
   CudnnDescriptor result = make(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
-  set<std::int32_t>(result, CUDNN_ATTR_DEVICEPROP_DEVICE_ID, CUDNN_TYPE_INT32, {device});
+  set(result, CUDNN_ATTR_DEVICEPROP_DEVICE_ID, CUDNN_TYPE_INT32, device);
   return finished(std::move(result), "a device's properties");
 }
 
-void CudnnPlan::run(cudaStream_t stream, const std::vector<void*>& pointers, void* workspace) const {
+void CudnnPlan::run(cudaStream_t stream, std::span<void* const> pointers, void* workspace) const {
   CudnnDescriptor pack = make(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
-  set(pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, tensors_);
+  set(pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, std::span(tensors_));
   set(pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, pointers);
-  set<void*>(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, {workspace});
+  set(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, workspace);
   check(cudnnBackendFinalize(pack.get()), "a plan's operands");
   cudnnHandle_t handle = cudnn_handle();
   check(cudnnSetStream(handle, stream), "cudnnSetStream");
@@ -106,12 +107,13 @@ CudnnGraph::Tensor CudnnGraph::add_tensor(const Extents& extents, const Extents&
                                           std::optional<cudnnBackendAttributeName_t> kind) {
   const auto number = static_cast<Tensor>(tensors_.size());
   CudnnDescriptor tensor = make(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
-  set<std::int64_t>(tensor, CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, {number});
-  set<std::int64_t>(tensor, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, CUDNN_TYPE_INT64, {16});
-  set<cudnnDataType_t>(tensor, CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, {type});
-  set(tensor, CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, extents);
-  set(tensor, CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, strides);
-  if (kind) set_true(tensor, *kind);
+  set(tensor, CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, number);
+  const std::int64_t alignment = type == CUDNN_DATA_FLOAT ? 4 : 16;
+  set(tensor, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, CUDNN_TYPE_INT64, alignment);
+  set(tensor, CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, type);
+  set(tensor, CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, std::span(extents));
+  set(tensor, CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, std::span(strides));
+  if (kind) set(tensor, *kind, CUDNN_TYPE_BOOLEAN, true);
   tensors_.push_back(finished(std::move(tensor), "a tensor"));
   types_.push_back(type);
   return number;
@@ -137,7 +139,7 @@ void CudnnGraph::add_operation(cudnnBackendDescriptorType_t type,
 
 void CudnnGraph::matmul(Tensor a, Tensor b, Tensor c) {
   CudnnDescriptor product = make(CUDNN_BACKEND_MATMUL_DESCRIPTOR);
-  set<cudnnDataType_t>(product, CUDNN_ATTR_MATMUL_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, {CUDNN_DATA_FLOAT});
+  set(product, CUDNN_ATTR_MATMUL_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, CUDNN_DATA_FLOAT);
   product = finished(std::move(product), "a product");
   add_operation(CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR, {{CUDNN_ATTR_OPERATION_MATMUL_ADESC, at(a)},
                                                             {CUDNN_ATTR_OPERATION_MATMUL_BDESC, at(b)},
@@ -147,8 +149,8 @@ void CudnnGraph::matmul(Tensor a, Tensor b, Tensor c) {
 
 void CudnnGraph::reduce(cudnnReduceTensorOp_t operation, Tensor x, Tensor y) {
   CudnnDescriptor reduction = make(CUDNN_BACKEND_REDUCTION_DESCRIPTOR);
-  set<cudnnReduceTensorOp_t>(reduction, CUDNN_ATTR_REDUCTION_OPERATOR, CUDNN_TYPE_REDUCTION_OPERATOR_TYPE, {operation});
-  set<cudnnDataType_t>(reduction, CUDNN_ATTR_REDUCTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, {CUDNN_DATA_FLOAT});
+  set(reduction, CUDNN_ATTR_REDUCTION_OPERATOR, CUDNN_TYPE_REDUCTION_OPERATOR_TYPE, operation);
+  set(reduction, CUDNN_ATTR_REDUCTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, CUDNN_DATA_FLOAT);
   reduction = finished(std::move(reduction), "a reduction");
   add_operation(CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR, {{CUDNN_ATTR_OPERATION_REDUCTION_XDESC, at(x)},
                                                                {CUDNN_ATTR_OPERATION_REDUCTION_YDESC, at(y)},
@@ -165,10 +167,10 @@ CudnnDescriptor CudnnGraph::pointwise_descriptor(cudnnPointwiseMode_t mode, Tens
   const cudnnDataType_t type = types_[static_cast<std::size_t>(y)];
   const bool exact = type == CUDNN_DATA_INT32 || type == CUDNN_DATA_BOOLEAN;
   CudnnDescriptor pointwise = make(CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
-  set<cudnnPointwiseMode_t>(pointwise, CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, {mode});
+  set(pointwise, CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, mode);
   set<cudnnDataType_t>(pointwise, CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE,
                        {exact ? type : CUDNN_DATA_FLOAT});
-  if (axis) set<std::int64_t>(pointwise, CUDNN_ATTR_POINTWISE_AXIS, CUDNN_TYPE_INT64, {*axis});
+  if (axis) set(pointwise, CUDNN_ATTR_POINTWISE_AXIS, CUDNN_TYPE_INT64, *axis);
   return finished(std::move(pointwise), "a pointwise operation");
 }
 
@@ -206,7 +208,7 @@ std::optional<CudnnPlan> CudnnGraph::plan(const CudnnDescriptor& device, std::in
   std::vector<void*> operations;
   for (const CudnnDescriptor& operation : operations_) operations.push_back(operation.get());
   CudnnDescriptor graph = make(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
-  set(graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, operations);
+  set(graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, std::span<void* const>(operations));
   graph = finished(std::move(graph), "a graph of operations");
   for (const cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK})
     for (const CudnnDescriptor& configuration : configurations(graph, device, mode)) {

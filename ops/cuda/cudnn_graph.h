@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 namespace ctrain::cuda {
@@ -26,7 +27,7 @@ class CudnnPlan {
       : plan_(std::move(plan)), tensors_(std::move(tensors)), workspace_(workspace) {}
 
   // A pointer for each operand and scalar, in the order of their telling.
-  void run(cudaStream_t stream, const std::vector<void*>& pointers, void* workspace) const;
+  void run(cudaStream_t stream, std::span<void* const> pointers, void* workspace) const;
   [[nodiscard]] std::int64_t workspace() const { return workspace_; }  // bytes
 
  private:
@@ -40,7 +41,7 @@ class CudnnGraph {
   using Tensor = std::int64_t;  // its number, in the order of telling
   using Extents = std::vector<std::int64_t>;
 
-  // In memory that is given when the plan runs, 16-byte aligned.
+  // In memory that is given when the plan runs, aligned to 16 bytes (fp32: to its own 4).
   Tensor operand(const Extents& extents, const Extents& strides, cudnnDataType_t type);
   // One number of fp32 for each of `dimensions` ones, in the host's memory when the plan runs.
   Tensor scalar(std::size_t dimensions);
