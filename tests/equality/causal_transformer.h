@@ -12,7 +12,7 @@ namespace ctrain {
 inline constexpr std::int64_t vocabulary = 61, sequence_length = 13;
 
 struct CausalTransformerOptions {
-  std::int64_t hidden = 144, heads = 24, depth = 2;
+  std::int64_t hidden = 144, heads = 24, depth = 1;
   bool tied = true;
 };
 std::unique_ptr<Model> make_causal_transformer(const CausalTransformerOptions& options);

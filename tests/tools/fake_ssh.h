@@ -12,7 +12,9 @@ namespace ctrain {
 inline std::vector<std::string> with_fake_ssh(const Workplace& place) {
   namespace fs = std::filesystem;
   place.write("bin/ssh", R"(#!/bin/sh
-for word; do printf '%s\0' "$word"; done >>ssh-words
+for word; do printf '%s\0' "$word"; done >words.$$
+cat words.$$ >>ssh-words  # at once: others write there too
+rm words.$$
 exec sh -c "$word"
 )");
   fs::permissions(place.path() / "bin/ssh", fs::perms::owner_all);
