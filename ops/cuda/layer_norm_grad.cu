@@ -117,7 +117,7 @@ __global__ void __launch_bounds__(Shape::threads)
   gradient.input(totals, dx + row * rows.width);
 }
 
-// put(column, total) for each of `width` columns, of which every warp's threads hold totals of their own.
+// put(column, total) for each of `width` columns, of which every group of threads holds totals of its own rows.
 template <typename Shape, int held, typename Put>
 __device__ void add_groups(const float (&totals)[held][Shape::width], int width, const Put& put) {
   constexpr int n = Shape::width, columns = Shape::group * n;
@@ -145,7 +145,7 @@ __device__ void add_groups(const float (&totals)[held][Shape::width], int width,
 
 // dx of all rows, and the block's part of Σ dy x̂ and Σ dy.
 template <typename Shape, int held, typename T, typename W>
-__global__ void __launch_bounds__(Shape::threads, resident_blocks(held* Shape::width))
+__global__ void __launch_bounds__(Shape::threads, resident_blocks(Shape::width* held))
     gradient_rows(NormalRows rows, const T* dy, const T* __restrict__ x, Numbers sums, Numbers squares,
                   const W* __restrict__ weight, T* dx, float* parts) {
   constexpr int n = Shape::width;
@@ -180,10 +180,10 @@ __global__ void __launch_bounds__(Shape::threads)
     const std::int64_t stride = std::int64_t{gridDim.y} * Shape::rows_at_once;
     for (std::int64_t row = std::int64_t{blockIdx.y} * Shape::rows_at_once + threadIdx.x / Shape::group;
          row < rows.count; row += stride) {
-      const RowMoments moments = rows.moments(sums[row], squares[row]);
       float dy_values[n], x_values[n];
       load(dy + row * rows.width + column, dy_values);
       load(x + row * rows.width + column, x_values);
+      const RowMoments moments = rows.moments(sums[row], squares[row]);
 #pragma unroll
       for (int k = 0; k < n; ++k) {
         dweight[0][k] += dy_values[k] * moments.normal(x_values[k]);

@@ -56,6 +56,17 @@ inline void __syncwarp(unsigned mask = ~0U, const std::source_location& place = 
   emulated_cuda::exchange(mask, 0, place);
 }
 
+inline int __syncthreads_or(int predicate, const std::source_location& place = std::source_location::current()) {
+  static thread_local int any = 0;
+  if (predicate != 0) any = 1;
+  emulated_cuda::wait_for_block(place);
+  const int result = any;
+  emulated_cuda::wait_for_block(place);
+  any = 0;
+  emulated_cuda::wait_for_block(place);
+  return result;
+}
+
 namespace emulated_cuda {
 
 inline unsigned lane() { return (threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z)) % warp_size; }

@@ -19,10 +19,14 @@ class HeapDevice final : public Device {
   void release(void* pointer, std::size_t) noexcept override { ::operator delete(pointer, alignment); }
   std::unique_ptr<Stream> make_stream() override { return cpu_->make_stream(); }
   std::unique_ptr<Event> make_event() override { return cpu_->make_event(); }
-  void upload(void* to, const void* from, std::size_t bytes, Stream&) override { std::memcpy(to, from, bytes); }
-  void download(void* to, const void* from, std::size_t bytes, Stream&) override { std::memcpy(to, from, bytes); }
+  void upload(void* to, const void* from, std::size_t bytes, Stream&) override { copy(to, from, bytes); }
+  void download(void* to, const void* from, std::size_t bytes, Stream&) override { copy(to, from, bytes); }
 
  private:
+  static void copy(void* to, const void* from, std::size_t bytes) {
+    if (bytes > 0) std::memcpy(to, from, bytes);  // of no bytes, the pointer may be null
+  }
+
   static constexpr std::align_val_t alignment{64};
   std::unique_ptr<Device> cpu_ = make_cpu_device();
 };
