@@ -3,6 +3,8 @@
 // type or fp32. What is no GEMM of cuBLASLt's runs on the plain kernel of ops/cuda/einsum.h.
 //
 // cuBLASLt's matrices are column-major: it is given Cᵀ = Bᵀ Aᵀ, so that its A is our B and a bias goes along its rows.
+#include <cublasLt.h>
+
 #include <bit>
 #include <cstdint>
 #include <memory>
@@ -10,12 +12,20 @@
 
 #include "memory/allocation_counter.h"
 #include "ops/cuda/einsum.h"
+#include "ops/cuda/library_handle.h"
 #include "ops/cuda/precision.h"
-#include "ops/cuda/vendor_handles.h"
 #include "ops/gemm_groups.h"
 
 namespace ctrain::cuda {
 namespace {
+
+void check(cublasStatus_t status, const char* what) {
+  if (status != CUBLAS_STATUS_SUCCESS) throw running_error("cuBLAS: {}: {}", what, cublasLtGetStatusString(status));
+}
+
+cublasLtHandle_t handle() {
+  return library_handle<cublasLtHandle_t, cublasLtCreate, cublasLtDestroy>("cublasLtCreate");
+}
 
 constexpr std::size_t workspace_bytes = std::size_t{32} << 20;  // what the library's authors advise for Hopper
 
@@ -64,8 +74,8 @@ class Matmul {
     if (alignment < alignment_) choose(alignment);
     if (!algorithm_) return otherwise_.run(call);
     const float alpha = 1;
-    check(cublasLtMatmul(cublas_lt_handle(), &product_, &alpha, b, &native_b_, a, &native_a_, &beta_, call.outputs[0],
-                         &native_c_, call.outputs[0], &native_c_, &*algorithm_, call.workspace, workspace_bytes,
+    check(cublasLtMatmul(handle(), &product_, &alpha, b, &native_b_, a, &native_a_, &beta_, call.outputs[0], &native_c_,
+                         call.outputs[0], &native_c_, &*algorithm_, call.workspace, workspace_bytes,
                          static_cast<cudaStream_t>(call.stream)),
           "cublasLtMatmul");
   }
@@ -117,7 +127,7 @@ class Matmul {
     cublasLtMatmulHeuristicResult_t result{};
     int found = 0;
     const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(
-        cublas_lt_handle(), &product_, &native_b_, &native_a_, &native_c_, &native_c_, &preference, 1, &result, &found);
+        handle(), &product_, &native_b_, &native_a_, &native_c_, &native_c_, &preference, 1, &result, &found);
     if (status != CUBLAS_STATUS_NOT_SUPPORTED) check(status, "cublasLtMatmulAlgoGetHeuristic");
     algorithm_.reset();
     if (found > 0 && result.state == CUBLAS_STATUS_SUCCESS) algorithm_ = result.algo;

@@ -1,4 +1,5 @@
-#include "ops/cuda/vendor_handles.h"
+// A library's handle: one per thread and device, made when first asked for and kept until the thread ends.
+#pragma once
 
 #include <map>
 #include <memory>
@@ -6,10 +7,11 @@
 #include "memory/cuda/check.h"
 
 namespace ctrain::cuda {
-namespace {
 
+// Of the device that is current. `create` and `destroy` are the library's functions; the library's own check() must be
+// declared.
 template <typename Handle, auto create, auto destroy>
-Handle handle_of_device(const char* what) {
+Handle library_handle(const char* what) {
   struct Destroy {
     void operator()(Handle handle) const { destroy(handle); }
   };
@@ -24,13 +26,5 @@ Handle handle_of_device(const char* what) {
   }
   return handle.get();
 }
-
-}  // namespace
-
-cublasLtHandle_t cublas_lt_handle() {
-  return handle_of_device<cublasLtHandle_t, cublasLtCreate, cublasLtDestroy>("cublasLtCreate");
-}
-
-cudnnHandle_t cudnn_handle() { return handle_of_device<cudnnHandle_t, cudnnCreate, cudnnDestroy>("cudnnCreate"); }
 
 }  // namespace ctrain::cuda
