@@ -8,10 +8,9 @@
 
 namespace ctrain::cuda {
 
-// Of the device that is current. `create` and `destroy` are the library's functions; the library's own check() must be
-// declared.
-template <typename Handle, auto create, auto destroy>
-Handle library_handle(const char* what) {
+// Of the device that is current; `create` makes one, `destroy` is the library's function.
+template <typename Handle, auto destroy, typename Create>
+Handle library_handle(const Create& create) {
   struct Destroy {
     void operator()(Handle handle) const { destroy(handle); }
   };
@@ -19,11 +18,7 @@ Handle library_handle(const char* what) {
   int device = 0;
   check(cudaGetDevice(&device), "cudaGetDevice");
   auto& handle = handles[device];
-  if (!handle) {
-    Handle made = nullptr;
-    check(create(&made), what);
-    handle.reset(made);
-  }
+  if (!handle) handle.reset(create());
   return handle.get();
 }
 

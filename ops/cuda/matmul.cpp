@@ -24,7 +24,11 @@ void check(cublasStatus_t status, const char* what) {
 }
 
 cublasLtHandle_t handle() {
-  return library_handle<cublasLtHandle_t, cublasLtCreate, cublasLtDestroy>("cublasLtCreate");
+  return library_handle<cublasLtHandle_t, cublasLtDestroy>([] {
+    cublasLtHandle_t made = nullptr;
+    check(cublasLtCreate(&made), "cublasLtCreate");
+    return made;
+  });
 }
 
 constexpr std::size_t workspace_bytes = std::size_t{32} << 20;  // what the library's authors advise for Hopper
