@@ -15,8 +15,6 @@
 
 namespace ctrain::cuda {
 
-constexpr int most_dims = 6;
-
 inline cudaStream_t stream_of(const Invocation& call) { return static_cast<cudaStream_t>(call.stream); }
 
 // Enqueues a kernel; what goes wrong in its execution is found out when the stream is waited for. Not by <<<>>>, which
@@ -81,6 +79,12 @@ struct Indices {
     return local < first_length ? start[0] + local : start[1] + local - first_length;
   }
   __host__ __device__ bool valid(std::int64_t local) const { return logical(local) < extent; }
+  // Where a logical index stands among `length` local ones; -1 where it is not among them.
+  __host__ __device__ std::int64_t local(std::int64_t logical, std::int64_t length) const {
+    if (logical >= start[0] && logical < start[0] + first_length) return logical - start[0];
+    const std::int64_t second = first_length + logical - start[1];
+    return second >= first_length && second < length ? second : -1;
+  }
 };
 
 inline Indices indices_of(const LocalNode& node, Name name) {

@@ -20,10 +20,7 @@ struct Rows {
   }
   // Where a logical index stands in this block's rows; -1 where they do not hold it.
   [[nodiscard]] __device__ int column(std::int64_t logical) const {
-    if (logical >= indices.start[0] && logical < indices.start[0] + indices.first_length)
-      return static_cast<int>(logical - indices.start[0]);
-    const std::int64_t second = indices.first_length + logical - indices.start[1];
-    return second >= indices.first_length && second < width ? static_cast<int>(second) : -1;
+    return static_cast<int>(indices.local(logical, width));
   }
 
   std::int64_t count = 1;

@@ -1,0 +1,176 @@
+// add, bias, activation, activation_grad, divide (ops/definitions/elementwise.cpp).
+#include "ops/cuda/map.h"
+#include "ops/cuda/positions.h"
+#include "ops/cuda/types.h"
+
+namespace ctrain::cuda {
+namespace {
+
+constexpr int most_terms = 16;
+
+template <typename T>
+struct Added {
+  template <int n>
+  __device__ void operator()(std::int64_t first, float (&y)[n]) const {
+    load(terms[0] + first, y);
+    for (int term = 1; term < count; ++term) {
+      float x[n];
+      load(terms[term] + first, x);
+#pragma unroll
+      for (int k = 0; k < n; ++k) y[k] += x[k];
+    }
+  }
+  int count;
+  const T* terms[most_terms];
+};
+
+template <typename T>
+Kernel add(const LocalNode& node) {
+  require(node.inputs.size() <= most_terms, "{}: CUDA adds at most {} operands, not {}", node.name, most_terms,
+          node.inputs.size());
+  for (std::size_t i = 0; i < node.inputs.size(); ++i) require_type(node, dtype_of<T>(), {i}, {0});
+  return {[elements = node.outputs[0].elements()](const Invocation& call) {
+    Added<T> added{static_cast<int>(call.inputs.size()), {}};
+    for (std::size_t i = 0; i < call.inputs.size(); ++i) added.terms[i] = call.in<T>(i);
+    map<vector_width<T>>("add", call, elements, added, call.out<T>());
+  }};
+}
+
+// x and a bias that is broadcast. One access reads as many neighbours of the bias as of x, or one number for all of
+// them.
+template <typename T, typename W>
+struct Biased {
+  template <int n>
+  __device__ void operator()(std::int64_t first, float (&y)[n]) const {
+    load(x + first, y);
+    const std::int64_t at = positions(first);
+    if (is_constant) {
+      const float b = to_float(bias[at]);
+#pragma unroll
+      for (int k = 0; k < n; ++k) y[k] += b;
+    } else {
+      float b[n];
+      load(bias + at, b);
+#pragma unroll
+      for (int k = 0; k < n; ++k) y[k] += b[k];
+    }
+  }
+  const T* x;
+  const W* bias;
+  Positions positions;
+  bool is_constant;
+};
+
+template <typename T, typename W>
+Kernel bias_of(const LocalNode& node) {
+  constexpr int width = vector_width<T>;
+  const Positions positions(node.inputs[0], node.inputs[1]);
+  const bool is_constant = positions.is_constant(width), is_vector = is_constant || positions.is_contiguous(width);
+  return {[=, elements = node.outputs[0].elements()](const Invocation& call) {
+    const Biased<T, W> biased{call.in<T>(0), call.in<W>(1), positions, is_constant};
+    if (is_vector) {
+      map<width>("bias", call, elements, biased, call.out<T>());
+    } else {
+      map<1>("bias", call, elements, biased, call.out<T>());
+    }
+  }};
+}
+
+template <typename T>
+Kernel bias(const LocalNode& node) {
+  require_type(node, dtype_of<T>(), {0}, {0});
+  return with_type<T>(node, 1, [&]<typename W>() { return bias_of<T, W>(node); });
+}
+
+struct Gelu {  // the exact one
+  __device__ static float cdf(float x) { return 0.5F + 0.5F * erff(x * static_cast<float>(M_SQRT1_2)); }
+  __device__ static float value(float x) { return x * cdf(x); }
+  __device__ static float derivative(float x) {
+    constexpr auto density_of_0 = static_cast<float>(0.5 * M_2_SQRTPI * M_SQRT1_2);
+    return cdf(x) + x * density_of_0 * expf(-0.5F * x * x);
+  }
+};
+struct Relu {
+  __device__ static float value(float x) { return x > 0 ? x : 0; }
+  __device__ static float derivative(float x) { return x > 0 ? 1.0F : 0.0F; }
+};
+struct Tanh {
+  __device__ static float value(float x) { return tanhf(x); }
+  __device__ static float derivative(float x) {
+    const float y = tanhf(x);
+    return 1 - y * y;
+  }
+};
+
+template <typename Make>
+Kernel with_activation(const LocalNode& node, const Make& make) {
+  const std::string& kind = node.attributes.text("kind");
+  if (kind == "gelu") return make.template operator()<Gelu>();
+  if (kind == "relu") return make.template operator()<Relu>();
+  require(kind == "tanh", "no activation '{}'", kind);
+  return make.template operator()<Tanh>();
+}
+
+template <typename T, typename Activation>
+struct Activated {
+  template <int n>
+  __device__ void operator()(std::int64_t first, float (&y)[n]) const {
+    load(x + first, y);
+#pragma unroll
+    for (int k = 0; k < n; ++k) y[k] = Activation::value(y[k]);
+  }
+  const T* x;
+};
+
+template <typename T>
+Kernel activation(const LocalNode& node) {
+  require_type(node, dtype_of<T>(), {0}, {0});
+  return with_activation(node, [&]<typename Activation>() {
+    return Kernel{[elements = node.outputs[0].elements()](const Invocation& call) {
+      map<vector_width<T>>("activation", call, elements, Activated<T, Activation>{call.in<T>(0)}, call.out<T>());
+    }};
+  });
+}
+
+template <typename T, typename Activation>
+struct ActivationGradient {
+  template <int n>
+  __device__ void operator()(std::int64_t first, float (&dx)[n]) const {
+    float at[n];
+    load(x + first, at);
+    load(dy + first, dx);
+#pragma unroll
+    for (int k = 0; k < n; ++k) dx[k] *= Activation::derivative(at[k]);
+  }
+  const T *x, *dy;
+};
+
+template <typename T>
+Kernel activation_grad(const LocalNode& node) {
+  require_type(node, dtype_of<T>(), {0, 1}, {0});
+  return with_activation(node, [&]<typename Activation>() {
+    return Kernel{[elements = node.outputs[0].elements()](const Invocation& call) {
+      const ActivationGradient<T, Activation> gradient{call.in<T>(0), call.in<T>(1)};
+      map<vector_width<T>>("activation_grad", call, elements, gradient, call.out<T>());
+    }};
+  });
+}
+
+__global__ void divide_scalars(Numbers a, Numbers b, Numbers y) { y.set(0, a[0] / b[0]); }
+
+Kernel divide_kernel(const LocalNode& node) {
+  return {[types = OperandTypes(node)](const Invocation& call) {
+    launch("divide", divide_scalars, 1, 1, 0, stream_of(call), types.in(call, 0), types.in(call, 1), types.out(call));
+  }};
+}
+
+const CudaKernel add_registration("add", add<float>, add<__nv_bfloat16>, add<__half>);
+const CudaKernel bias_registration("bias", bias<float>, bias<__nv_bfloat16>, bias<__half>);
+const CudaKernel activation_registration("activation", activation<float>, activation<__nv_bfloat16>,
+                                         activation<__half>);
+const CudaKernel activation_grad_registration("activation_grad", activation_grad<float>, activation_grad<__nv_bfloat16>,
+                                              activation_grad<__half>);
+const CudaKernel divide_registration("divide", divide_kernel, divide_kernel, divide_kernel);
+
+}  // namespace
+}  // namespace ctrain::cuda
