@@ -2,6 +2,7 @@
 // and padded blocks, in order and zigzag, causal or not, with and without dropout, narrow and wide heads.
 #include <catch2/catch.hpp>
 
+#include "ops/philox.h"
 #include "tests/support/evaluate.h"
 
 namespace ctrain::testing {
