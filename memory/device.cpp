@@ -13,6 +13,7 @@ namespace {
 class CpuEvent final : public Event {
  public:
   void synchronize() override {}
+  [[nodiscard]] bool is_complete() override { return true; }
 };
 
 class CpuStream final : public Stream {

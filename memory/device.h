@@ -16,6 +16,7 @@ class Event {
  public:
   virtual ~Event() = default;
   virtual void synchronize() = 0;  // blocks the host until everything recorded before it is done
+  [[nodiscard]] virtual bool is_complete() = 0;
 };
 
 class Stream {

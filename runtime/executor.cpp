@@ -1,13 +1,22 @@
 #include "runtime/executor.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "memory/arena_planner.h"
 #include "memory/error.h"
 #include "runtime/stream_order.h"
 
 namespace ctrain {
+namespace {
+
+constexpr int eager_polls = 20000;  // a few milliseconds, before the waiting thread begins to sleep
+
+}  // namespace
 MeshCommunicators::MeshCommunicators(const Mesh& mesh, Communicator& world) {
   for (std::size_t i = 0; i < mesh.axes().size(); ++i) {
     const auto axis = static_cast<Axis>(i);
@@ -163,6 +172,33 @@ void Executor::enqueue(std::size_t first, std::size_t last) {
   if (communicated_ != nullptr) {
     on_->communication->record(*communicated_);
     on_->compute->wait(*communicated_);
+  }
+}
+
+void Executor::wait(const WaitPolicy& policy) {
+  if (done_ == nullptr) done_ = on_->device->make_event();
+  on_->compute->record(*done_);
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point begin = Clock::now();
+  bool warned = false;
+  for (int polls = 0; !done_->is_complete(); ++polls) {
+    if (polls < eager_polls) continue;
+    for (const BoundStep& step : steps_)
+      if (step.communicator != nullptr) step.communicator->check_health();
+    const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+    const bool is_over = seconds > policy.timeout;
+    if (is_over || (seconds > policy.warning && !warned)) {
+      std::map<std::string, std::int64_t> calls;
+      for (const BoundStep& step : steps_)
+        if (step.communicator != nullptr) calls[step.communicator->name()] = step.communicator->calls();
+      std::string message = fmt::format("rank {}: the device has not ended a step for {:.1f} s; collectives enqueued:",
+                                        compiled_->program.rank, seconds);
+      for (const auto& [name, count] : calls) message += fmt::format(" {} over '{}'", count, name);
+      if (is_over) throw running_error("{}", message);
+      if (policy.warn) policy.warn(message);
+      warned = true;
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(50));
   }
 }
 

@@ -10,6 +10,7 @@
 #include "memory/device.h"
 #include "ops/kernel.h"
 #include "parallel/comm/communicator.h"
+#include "parallel/comm/wait_policy.h"
 #include "parallel/program.h"
 #include "runtime/memory_plan.h"
 
@@ -66,6 +67,10 @@ class Executor {
   // A part of the program, in its turn: steps first to last - 1.
   void run(const StepState& state, std::size_t first, std::size_t last);
 
+  // Waits until all that was enqueued on the compute stream is done; a running Error that names rank, mesh axes and
+  // calls where a collective fails or the policy's time is over.
+  void wait(const WaitPolicy& policy);
+
   [[nodiscard]] std::byte* data(BlockId block) const { return addresses_[static_cast<std::size_t>(block)]; }
   [[nodiscard]] bool is_recorded() const { return recorded_ != nullptr; }
   // Why the steps are not recorded; "" where they are, or nothing has been tried.
@@ -100,6 +105,7 @@ class Executor {
   Buffer state_;
   std::vector<std::unique_ptr<Event>> events_;
   Event *begun_ = nullptr, *communicated_ = nullptr;  // of a run, where there are two streams
+  std::unique_ptr<Event> done_;
   std::unique_ptr<RecordedWork> recorded_;
   bool may_record_;
   std::int64_t runs_ = 0;

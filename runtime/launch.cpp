@@ -100,10 +100,11 @@ Launch::Backend choose_backend(const std::string& wanted, const std::optional<La
 
 Launch make_launch(const std::string& backend, const std::optional<LauncherEnvironment>& launcher) {
   Launch launch;
-  launch.backend = choose_backend(backend, launcher);
+  launch.backend = choose_backend(backend == "nccl" ? "" : backend, launcher);
   if (!launcher) return launch;
   launch.ranks = launcher->ranks;
   launch.process_rank = launcher->rank;
+  launch.local_rank = launcher->local_rank;
   launch.ranks_on_host = launcher->ranks_on_host;
   launch.host = launcher->host;
   launch.port = launcher->port;
@@ -124,6 +125,20 @@ void launch_ranks(const Launch& launch, const std::function<void()>& prepare,
     refusal = run_with_mpi(launch, prepare, body);
   }
   if (refusal) throw *refusal;
+}
+
+DevicePlace device_place(const Launch& launch, const std::string& device, const std::string& backend, int world_rank) {
+  if (device == "cpu") return {};
+  const int devices = DeviceKinds::instance().get(device).count();
+  const bool is_local = launch.backend == Launch::Backend::local;
+  const int here = is_local ? launch.ranks : launch.ranks_on_host, place = is_local ? world_rank : launch.local_rank;
+  const bool vendor = backend.empty() || backend == "nccl";
+  if (vendor && here > devices)
+    throw usage_error(
+        "{} ranks on this host, which has {} device{}: with NCCL every rank has its own; expected fewer ranks, or "
+        "--backend {} to share them",
+        here, devices, devices == 1 ? "" : "s", is_local ? "local" : "mpi");
+  return {place % devices, vendor ? DeviceWorld::vendor : DeviceWorld::staged, launch.policy};
 }
 
 int threads_per_rank(int wanted, int ranks_here) {

@@ -10,6 +10,7 @@
 #include "parallel/comm/communicator.h"
 #include "parallel/comm/wait_policy.h"
 #include "runtime/launcher.h"
+#include "runtime/rank.h"
 
 namespace ctrain {
 
@@ -18,6 +19,7 @@ struct Launch {
   Backend backend = Backend::local;
   int ranks = 1;          // in all
   int process_rank = 0;   // of this process; 0 with `local`
+  int local_rank = 0;     // of this process among those on its host
   int ranks_on_host = 1;  // processes on this host
   std::string host;       // where ranks meet with `gloo`
   int port = LauncherEnvironment::default_port;
@@ -28,6 +30,7 @@ struct Launch {
 
 // What `launcher`, if any, started, with the backend that was asked for ("": the one that fits). A usage Error where
 // they do not go together or this build lacks the backend.
+// "nccl" takes the fitting one to bring the ranks together.
 [[nodiscard]] Launch make_launch(const std::string& backend, const std::optional<LauncherEnvironment>& launcher);
 
 // Runs `body` once per rank of this process and returns when all have ended; the first failure ends the others.
@@ -36,6 +39,11 @@ struct Launch {
 // ranks as the launcher said.
 void launch_ranks(const Launch& launch, const std::function<void()>& prepare,
                   const std::function<void(Communicator& world)>& body);
+
+// Where the rank works: its accelerator, by its place on the host, and how these exchange data: by the vendor's library
+// unless `backend` names one that goes through the host. A usage Error where the host has too few of them for that.
+[[nodiscard]] DevicePlace device_place(const Launch& launch, const std::string& device, const std::string& backend,
+                                       int world_rank);
 
 // CPU threads of each rank where the user asked for `wanted` (0: the cores that this process may use, shared among its
 // ranks; OMP_NUM_THREADS and SLURM_CPUS_PER_TASK are honoured).

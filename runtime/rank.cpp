@@ -28,11 +28,12 @@ constexpr std::size_t metric_stride = 64, metric_count = 4;
 
 Rank::Rank(const Plan& plan, Communicator& world, const DevicePlace& place)
     : plan_(&plan),
+      place_(place),
       on_(make_device(plan.device, place.index)),
       metrics_(*on_.device, metric_count * metric_stride),
       store_(*on_.device, plan.training.compiled.program),
       arena_(*on_.device, static_cast<std::size_t>(plan.arena_bytes())),
-      device_world_(plan.device == "cpu"
+      device_world_(plan.device == "cpu" || world.size() == 1
                         ? nullptr
                         : make_device_world(plan.device, place.world, world, *on_.device, *on_.communication)),
       mesh_(plan.mesh, device_world_ ? *device_world_ : world),
@@ -94,7 +95,7 @@ StepResult Rank::run(const StepPlan& step, Executor& executor, const Batch& batc
     if (metrics[i] != nullptr)
       on_.device->download(metrics_.data() + i * metric_stride, executor.data(program.kept.at(metrics[i])),
                            size_of(metrics[i]->dtype), *on_.compute);
-  on_.compute->synchronize();
+  executor.wait(place_.policy);
   const auto number = [&](std::size_t i) -> double {
     if (metrics[i] == nullptr) return 0;
     const std::byte* data = metrics_.data() + i * metric_stride;

@@ -27,6 +27,7 @@ struct StepResult {
 struct DevicePlace {
   int index = 0;
   DeviceWorld world = DeviceWorld::staged;
+  WaitPolicy policy = {};
 };
 
 class Rank {
@@ -58,6 +59,7 @@ class Rank {
   [[nodiscard]] std::vector<std::byte> download(const std::byte* from, std::int64_t bytes) const;
 
   const Plan* plan_;
+  DevicePlace place_;
   mutable RankDevice on_;
   HostBuffer metrics_;  // of a step: loss, count, correct, squares of gradients, a cache line each
   ParameterStore store_;

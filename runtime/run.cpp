@@ -95,7 +95,7 @@ int run_training(std::unique_ptr<Job> job, const RunOptions& options, const Laun
     const bool is_main = world.rank() == 0;
     const Plan plan = make_plan(job->options, world.rank());
     if (is_main) write_file(run_folder / "plan.txt", plan_text(plan));
-    Rank rank(plan, world);
+    Rank rank(plan, world, device_place(launch, plan.device, options.backend, world.rank()));
     const Logger rank_log = log.for_rank(world.rank());
     show_ranks(rank, world, job->options, omp_get_max_threads(), rank_log);
     Trainer trainer(*job, trainer_options, rank, world, rank_log);
@@ -115,7 +115,7 @@ std::string run_evaluation(std::unique_ptr<Job> job, const fs::path& checkpoint,
   launch_ranks(launch, {}, [&](Communicator& world) {
     set_threads(options, launch);
     const Plan plan = make_plan(job->options, world.rank());
-    Rank rank(plan, world);
+    Rank rank(plan, world, device_place(launch, plan.device, options.backend, world.rank()));
     load_tensors(rank, checkpoint, false);
     Loader loader(*job->test->dataset, *job->test->pipeline, job->test->sampler, Rank::feeds(*plan.evaluation),
                   job->test->prefetch_depth, job->test->workers);

@@ -13,6 +13,12 @@ class CudaEvent final : public Event {
   CudaEvent(const CudaEvent&) = delete;
   CudaEvent& operator=(const CudaEvent&) = delete;
   void synchronize() override { check(cudaEventSynchronize(event_), "cudaEventSynchronize"); }
+  [[nodiscard]] bool is_complete() override {
+    const cudaError_t status = cudaEventQuery(event_);
+    if (status == cudaErrorNotReady) return false;
+    check(status, "a step failed");
+    return true;
+  }
   [[nodiscard]] cudaEvent_t get() const { return event_; }
 
  private:

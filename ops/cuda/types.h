@@ -77,14 +77,21 @@ struct Numbers {
 // A node's operands as Numbers.
 class OperandTypes {
  public:
-  explicit OperandTypes(const LocalNode& node) {
-    for (const Operand& operand : node.inputs) inputs_.push_back(operand.dtype);
-    for (const Operand& operand : node.outputs) outputs_.push_back(operand.dtype);
-  }
+  explicit OperandTypes(const LocalNode& node)
+      : inputs_(types_of(node, "input", node.inputs)), outputs_(types_of(node, "output", node.outputs)) {}
   [[nodiscard]] Numbers in(const Invocation& call, std::size_t i) const { return {call.inputs[i], inputs_[i]}; }
   [[nodiscard]] Numbers out(const Invocation& call, std::size_t i = 0) const { return {call.outputs[i], outputs_[i]}; }
 
  private:
+  static std::vector<DType> types_of(const LocalNode& node, const char* side, const std::vector<Operand>& operands) {
+    std::vector<DType> types;
+    for (const Operand& operand : operands) {
+      if (operand.dtype == DType::f64) refuse_type(node, side, types.size(), operand.dtype);
+      types.push_back(operand.dtype);
+    }
+    return types;
+  }
+
   std::vector<DType> inputs_, outputs_;
 };
 

@@ -118,6 +118,9 @@ class Communicator {
   // ascending).
   virtual std::unique_ptr<Communicator> subgroup(const std::vector<int>& members, const std::string& name) = 0;
 
+  // Throws what has gone wrong since with calls that a device carries out on its own.
+  virtual void check_health() {}
+
   // Ends every other member's wait with an error that carries this message (called where a rank fails).
   virtual void abort(const std::string& message) = 0;
 

@@ -102,9 +102,9 @@ void add_threads(CLI::App& app, Options& options) {
 }
 
 void add_device(CLI::App& app, Options& options) {
-  app.add_option("--device", options.device, "auto or cpu (cuda is not built yet)\n--device cpu")
+  app.add_option("--device", options.device, "auto, cpu or cuda\n--device cpu")
       ->type_name("NAME")
-      ->check(choice({"auto", "cpu"}, {"cuda"}));
+      ->check(choice({"auto", "cpu", "cuda"}));
 }
 
 void add_ranks(CLI::App& app, Options& options) {
@@ -114,9 +114,9 @@ void add_ranks(CLI::App& app, Options& options) {
       ->check(number<int>(1, "a number of ranks >= 1"));
   add_threads(app, options);
   app.add_option("--backend", options.backend,
-                 "local, mpi or gloo (default: what goes with the launcher)\n--backend gloo")
+                 "local, mpi, gloo or nccl (default: nccl on GPUs, else\nwhat goes with the launcher)\n--backend gloo")
       ->type_name("NAME")
-      ->check(choice({"local", "mpi", "gloo"}, {"nccl"}));
+      ->check(choice({"local", "mpi", "gloo", "nccl"}));
   app.add_option("--timeout", options.timeout,
                  "a collective that stands so long ends the job\n--timeout 60 (default: 600)")
       ->type_name("SECONDS")

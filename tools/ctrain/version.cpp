@@ -3,6 +3,7 @@
 
 #include <fmt/ranges.h>
 
+#include "memory/device.h"
 #include "parallel/comm/rendezvous_backend.h"
 
 namespace ctrain {
@@ -11,9 +12,12 @@ std::string version() { return CTRAIN_VERSION; }
 
 std::string version_text() {
   std::vector<std::string> backends = RendezvousBackends::instance().names();
+  std::vector<std::string> devices = DeviceKinds::instance().names();
+  devices.insert(devices.begin(), "cpu");
+  if (devices.size() > 1) backends.emplace_back("nccl");
   backends.insert(backends.begin(), {"local", "mpi"});
-  return fmt::format("ctrain {}\ncommit: {}\nbackends: {}\ndevices: cpu\n", version(), CTRAIN_COMMIT,
-                     fmt::join(backends, " "));
+  return fmt::format("ctrain {}\ncommit: {}\nbackends: {}\ndevices: {}\n", version(), CTRAIN_COMMIT,
+                     fmt::join(backends, " "), fmt::join(devices, " "));
 }
 
 BuildFacts build_facts() {
