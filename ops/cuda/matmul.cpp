@@ -5,6 +5,7 @@
 // cuBLASLt's matrices are column-major: it is given Cᵀ = Bᵀ Aᵀ, so that its A is our B and a bias goes along its rows.
 #include <cublasLt.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <memory>
@@ -31,7 +32,12 @@ cublasLtHandle_t handle() {
   });
 }
 
-constexpr std::size_t workspace_bytes = std::size_t{32} << 20;  // what the library's authors advise for Hopper
+// Bytes of workspace: partial sums of a contraction that is split 64 ways, and no more than what the library's authors
+// advise for Hopper.
+std::size_t workspace_of(const Operand& output) {
+  constexpr std::size_t most = std::size_t{32} << 20, beside_sums = std::size_t{64} << 10;
+  return std::min(most, beside_sums + 64 * sizeof(float) * static_cast<std::size_t>(output.elements()));
+}
 
 cudaDataType_t native(DType type) {
   return type == DType::bf16 ? CUDA_R_16BF : type == DType::f16 ? CUDA_R_16F : CUDA_R_32F;
@@ -64,7 +70,10 @@ class Matmul {
         swapped_(gemm.swapped),
         bias_(node.inputs.size() == 3),
         beta_(node.accumulate ? 1.0F : 0.0F),
+        workspace_(workspace_of(node.outputs[0])),
         otherwise_(std::move(otherwise)) {}
+
+  [[nodiscard]] std::size_t workspace() const { return workspace_; }
 
   void run(const Invocation& call) {
     const void *a = call.inputs[swapped_ ? 1 : 0], *b = call.inputs[swapped_ ? 0 : 1];
@@ -79,7 +88,7 @@ class Matmul {
     if (!algorithm_) return otherwise_.run(call);
     const float alpha = 1;
     check(cublasLtMatmul(handle(), &product_, &alpha, b, &native_b_, a, &native_a_, &beta_, call.outputs[0], &native_c_,
-                         call.outputs[0], &native_c_, &*algorithm_, call.workspace, workspace_bytes,
+                         call.outputs[0], &native_c_, &*algorithm_, call.workspace, workspace_,
                          static_cast<cudaStream_t>(call.stream)),
           "cublasLtMatmul");
   }
@@ -122,7 +131,7 @@ class Matmul {
     const auto prefer = [&](cublasLtMatmulPreferenceAttributes_t attribute, auto value) {
       check(cublasLtMatmulPreferenceSetAttribute(&preference, attribute, &value, sizeof(value)), "a preference");
     };
-    prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, std::uint64_t{workspace_bytes});
+    prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, std::uint64_t{workspace_});
     prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, std::uint32_t{CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE});
     for (const auto attribute :
          {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
@@ -143,7 +152,8 @@ class Matmul {
   cublasComputeType_t compute_;
   bool swapped_, bias_;
   float beta_;
-  Kernel otherwise_;  // where the library has no algorithm
+  std::size_t workspace_;  // bytes
+  Kernel otherwise_;       // where the library has no algorithm
   bool described_ = false;
   cublasLtMatmulDescOpaque_t product_{};
   cublasLtMatrixLayoutOpaque_t native_a_{}, native_b_{}, native_c_{};
@@ -157,7 +167,7 @@ Kernel matmul(const LocalNode& node) {
   const std::optional<Gemm> gemm = gemm_of(node);
   if (!gemm || gemm->c.columns.stride != 1 || !transposed(gemm->a) || !transposed(gemm->b)) return plain;
   const auto shared = std::make_shared<Matmul>(node, *gemm, plain);
-  return {[shared](const Invocation& call) { shared->run(call); }, workspace_bytes};
+  return {[shared](const Invocation& call) { shared->run(call); }, shared->workspace()};
 }
 
 const KernelRegistration matmul_f32(Backend::cuda, "matmul", DType::f32, matmul);
