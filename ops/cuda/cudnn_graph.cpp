@@ -4,10 +4,22 @@
 #include <array>
 
 #include "memory/cuda/check.h"
-#include "ops/cuda/vendor_handles.h"
+#include "ops/cuda/library_handle.h"
 
 namespace ctrain::cuda {
 namespace {
+
+void check(cudnnStatus_t status, const char* what) {
+  if (status != CUDNN_STATUS_SUCCESS) throw running_error("cuDNN: {}: {}", what, cudnnGetErrorString(status));
+}
+
+cudnnHandle_t current_handle() {
+  return library_handle<cudnnHandle_t, cudnnDestroy>([] {
+    cudnnHandle_t made = nullptr;
+    check(cudnnCreate(&made), "cudnnCreate");
+    return made;
+  });
+}
 
 CudnnDescriptor make(cudnnBackendDescriptorType_t type) {
   cudnnBackendDescriptor_t descriptor = nullptr;
@@ -98,7 +110,7 @@ void CudnnPlan::run(cudaStream_t stream, std::span<void* const> pointers, void* 
   set(pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, pointers);
   set(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, workspace);
   check(cudnnBackendFinalize(pack.get()), "a plan's operands");
-  cudnnHandle_t handle = cudnn_handle();
+  cudnnHandle_t handle = current_handle();
   check(cudnnSetStream(handle, stream), "cudnnSetStream");
   check(cudnnBackendExecute(handle, plan_.get(), pack.get()), "cudnnBackendExecute");
 }

@@ -3,6 +3,9 @@
 // type or fp32. What is no GEMM of cuBLASLt's runs on the plain kernel of ops/cuda/einsum.h.
 //
 // cuBLASLt's matrices are column-major: it is given Cᵀ = Bᵀ Aᵀ, so that its A is our B and a bias goes along its rows.
+#include <cublasLt.h>
+
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <memory>
@@ -10,14 +13,31 @@
 
 #include "memory/allocation_counter.h"
 #include "ops/cuda/einsum.h"
+#include "ops/cuda/library_handle.h"
 #include "ops/cuda/precision.h"
-#include "ops/cuda/vendor_handles.h"
 #include "ops/gemm_groups.h"
 
 namespace ctrain::cuda {
 namespace {
 
-constexpr std::size_t workspace_bytes = std::size_t{32} << 20;  // what the library's authors advise for Hopper
+void check(cublasStatus_t status, const char* what) {
+  if (status != CUBLAS_STATUS_SUCCESS) throw running_error("cuBLAS: {}: {}", what, cublasLtGetStatusString(status));
+}
+
+cublasLtHandle_t handle() {
+  return library_handle<cublasLtHandle_t, cublasLtDestroy>([] {
+    cublasLtHandle_t made = nullptr;
+    check(cublasLtCreate(&made), "cublasLtCreate");
+    return made;
+  });
+}
+
+// Bytes of workspace: partial sums of a contraction that is split 64 ways, and no more than what the library's authors
+// advise for Hopper.
+std::size_t workspace_of(const Operand& output) {
+  constexpr std::size_t most = std::size_t{32} << 20, beside_sums = std::size_t{64} << 10;
+  return std::min(most, beside_sums + 64 * sizeof(float) * static_cast<std::size_t>(output.elements()));
+}
 
 cudaDataType_t native(DType type) {
   return type == DType::bf16 ? CUDA_R_16BF : type == DType::f16 ? CUDA_R_16F : CUDA_R_32F;
@@ -50,7 +70,10 @@ class Matmul {
         swapped_(gemm.swapped),
         bias_(node.inputs.size() == 3),
         beta_(node.accumulate ? 1.0F : 0.0F),
+        workspace_(workspace_of(node.outputs[0])),
         otherwise_(std::move(otherwise)) {}
+
+  [[nodiscard]] std::size_t workspace() const { return workspace_; }
 
   void run(const Invocation& call) {
     const void *a = call.inputs[swapped_ ? 1 : 0], *b = call.inputs[swapped_ ? 0 : 1];
@@ -64,8 +87,8 @@ class Matmul {
     if (alignment < alignment_) choose(alignment);
     if (!algorithm_) return otherwise_.run(call);
     const float alpha = 1;
-    check(cublasLtMatmul(cublas_lt_handle(), &product_, &alpha, b, &native_b_, a, &native_a_, &beta_, call.outputs[0],
-                         &native_c_, call.outputs[0], &native_c_, &*algorithm_, call.workspace, workspace_bytes,
+    check(cublasLtMatmul(handle(), &product_, &alpha, b, &native_b_, a, &native_a_, &beta_, call.outputs[0], &native_c_,
+                         call.outputs[0], &native_c_, &*algorithm_, call.workspace, workspace_,
                          static_cast<cudaStream_t>(call.stream)),
           "cublasLtMatmul");
   }
@@ -108,7 +131,7 @@ class Matmul {
     const auto prefer = [&](cublasLtMatmulPreferenceAttributes_t attribute, auto value) {
       check(cublasLtMatmulPreferenceSetAttribute(&preference, attribute, &value, sizeof(value)), "a preference");
     };
-    prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, std::uint64_t{workspace_bytes});
+    prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, std::uint64_t{workspace_});
     prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, std::uint32_t{CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE});
     for (const auto attribute :
          {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
@@ -117,7 +140,7 @@ class Matmul {
     cublasLtMatmulHeuristicResult_t result{};
     int found = 0;
     const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(
-        cublas_lt_handle(), &product_, &native_b_, &native_a_, &native_c_, &native_c_, &preference, 1, &result, &found);
+        handle(), &product_, &native_b_, &native_a_, &native_c_, &native_c_, &preference, 1, &result, &found);
     if (status != CUBLAS_STATUS_NOT_SUPPORTED) check(status, "cublasLtMatmulAlgoGetHeuristic");
     algorithm_.reset();
     if (found > 0 && result.state == CUBLAS_STATUS_SUCCESS) algorithm_ = result.algo;
@@ -129,7 +152,8 @@ class Matmul {
   cublasComputeType_t compute_;
   bool swapped_, bias_;
   float beta_;
-  Kernel otherwise_;  // where the library has no algorithm
+  std::size_t workspace_;  // bytes
+  Kernel otherwise_;       // where the library has no algorithm
   bool described_ = false;
   cublasLtMatmulDescOpaque_t product_{};
   cublasLtMatrixLayoutOpaque_t native_a_{}, native_b_{}, native_c_{};
@@ -143,7 +167,7 @@ Kernel matmul(const LocalNode& node) {
   const std::optional<Gemm> gemm = gemm_of(node);
   if (!gemm || gemm->c.columns.stride != 1 || !transposed(gemm->a) || !transposed(gemm->b)) return plain;
   const auto shared = std::make_shared<Matmul>(node, *gemm, plain);
-  return {[shared](const Invocation& call) { shared->run(call); }, workspace_bytes};
+  return {[shared](const Invocation& call) { shared->run(call); }, shared->workspace()};
 }
 
 const KernelRegistration matmul_f32(Backend::cuda, "matmul", DType::f32, matmul);

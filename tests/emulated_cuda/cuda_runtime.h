@@ -121,15 +121,6 @@ inline unsigned __ballot_sync(unsigned mask, int predicate,
     if ((votes.lanes >> lane & 1) != 0 && votes.values[lane] != 0) result |= 1U << lane;
   return result;
 }
-inline int __any_sync(unsigned mask, int predicate,
-                      const std::source_location& place = std::source_location::current()) {
-  return __ballot_sync(mask, predicate, place) != 0 ? 1 : 0;
-}
-inline int __all_sync(unsigned mask, int predicate,
-                      const std::source_location& place = std::source_location::current()) {
-  return __ballot_sync(mask, predicate == 0 ? 1 : 0, place) == 0 ? 1 : 0;
-}
-
 // Memory.
 
 template <typename T>
@@ -137,49 +128,19 @@ T __ldg(const T* pointer) {
   return *pointer;
 }
 template <typename T>
-T __ldcs(const T* pointer) {
-  return *pointer;
-}
-template <typename T>
-void __stcs(T* pointer, T value) {
-  *pointer = value;
-}
-template <typename T>
 T atomicAdd(T* pointer, T value) {
   const T before = *pointer;
   *pointer = before + value;
   return before;
 }
-template <typename T>
-T atomicMax(T* pointer, T value) {
-  const T before = *pointer;
-  *pointer = std::max(before, value);
-  return before;
-}
-inline void __threadfence() {}
 
 // Arithmetic. Names that glibc has declared for itself can only be macros.
 
 #define __expf expf
-#define __exp10f exp10f
 #define __logf logf
-#define __log2f log2f
-#define __powf powf
-#define __sinf sinf
-#define __cosf cosf
 
 using std::max;
 using std::min;
 
 inline float rsqrtf(float x) { return 1 / std::sqrt(x); }
-inline float __frcp_rn(float x) { return 1 / x; }
-inline float __fdividef(float x, float y) { return x / y; }
-inline float __fmaf_rn(float x, float y, float z) { return std::fma(x, y, z); }
-inline float __fsqrt_rn(float x) { return std::sqrt(x); }
-inline int __float_as_int(float x) { return std::bit_cast<int>(x); }
-inline float __int_as_float(int x) { return std::bit_cast<float>(x); }
-inline unsigned __float_as_uint(float x) { return std::bit_cast<unsigned>(x); }
-inline float __uint_as_float(unsigned x) { return std::bit_cast<float>(x); }
-inline int __popc(unsigned x) { return std::popcount(x); }
-inline int __clz(int x) { return std::countl_zero(static_cast<unsigned>(x)); }
 inline int __ffs(int x) { return x == 0 ? 0 : std::countr_zero(static_cast<unsigned>(x)) + 1; }

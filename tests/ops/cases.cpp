@@ -128,11 +128,12 @@ std::vector<OpCase> op_cases() {
               return g.apply_one("embedding", {integers(g, "ids", "bs"), real(g, "table", "vh")});
             },
             {{{b, 2}, {s, 6}, {v, 5}, {h, 4}}, {{b, 1}, {s, 1}, {v, 7}, {h, 7}}});
-  const auto patchify = only([](Graph& g) {
-    g.apply("patchify", {real(g, "image", "biyx")}, {{"patch", std::int64_t{2}}});
-  });
-  add_cases("patchify", patchify,
+  const auto patchify = [](std::int64_t patch) {
+    return only([=](Graph& g) { g.apply("patchify", {real(g, "image", "biyx")}, {{"patch", patch}}); });
+  };
+  add_cases("patchify", patchify(2),
             {{{b, 2}, {i, 3}, {y, 4}, {x, 6}, {s, 7}, {k, 12}}, {{b, 1}, {i, 1}, {y, 2}, {x, 2}, {s, 2}, {k, 4}}});
+  add_cases("patchify", patchify(8), {{{b, 2}, {i, 3}, {y, 16}, {x, 24}, {s, 7}, {k, 192}}});
   add_cases(
       "set token",
       [](Graph& g) {

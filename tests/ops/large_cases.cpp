@@ -22,36 +22,37 @@ Value* vocabulary(Graph& g) {
 
 std::vector<OpCase> large_cases() {
   constexpr Name b{'b'}, s{'s'}, h{'h'}, t{'t'}, n{'n'}, d{'d'}, f{'f'}, v{'v'};
-  const Extents bshf{{b, 5}, {s, 37}, {h, 70}, {f, 131}};
   const Extents heads{{b, 2}, {s, 65}, {h, 48}, {t, 3}, {n, 3}, {d, 16}};
   std::vector<OpCase> cases{
-      {"linear", bshf, [](Graph& g) { return linear_layer(g, "bsh", "hf", "f"); }},
       {"linear to heads", heads, [](Graph& g) { return linear_layer(g, "bsh", "htnd", "tnd"); }},
       {"linear from heads", heads, [](Graph& g) { return linear_layer(g, "bsnd", "ndh", "h"); }},
-      {"add", bshf,
-       [](Graph& g) {
-         return add({real(g, "x", "bsh"), real(g, "y", "bsh"), real(g, "z", "bsh")});
-       }},
-      {"positions", bshf, [](Graph& g) { return bias(real(g, "x", "bsh"), real(g, "p", "sh")); }},
-      {"dropout", bshf, [](Graph& g) { return dropout(real(g, "x", "bsh"), 0.3); }},
-      {"drop path", bshf, [](Graph& g) { return drop_path(real(g, "x", "bsh"), 0.4); }},
-      {"layer norm", bshf,
-       [](Graph& g) { return layer_norm(real(g, "x", "bsh"), real(g, "w", "h"), real(g, "c", "h"), 1e-5); }},
-      {"embedding",
-       {{b, 7}, {s, 90}, {v, 50}, {h, 70}},
-       [](Graph& g) {
-         return g.apply_one("embedding", {g.input("ids", "bs", DType::i32), real(g, "table", "vh")});
-       }},
-      {"cross-entropy", {{b, 7}, {s, 21}, {v, 133}}, vocabulary},
       {"cross-entropy of a large vocabulary", {{b, 3}, {s, 2}, {v, 4099}}, vocabulary},
-      {"sum of squares", bshf,
-       [](Graph& g) -> Value* {
-         g.apply("sum_squares", {real(g, "x", "bshf")});
-         return nullptr;
-       }},
   };
-  for (const char* kind : {"gelu", "relu", "tanh"})
-    cases.push_back({kind, bshf, [=](Graph& g) { return activation(real(g, "x", "bsh"), kind); }});
+  // Rows that are whole vectors of any length, and rows that are not.
+  for (const Extents& extents : std::vector<Extents>{{{b, 3}, {s, 37}, {h, 96}, {f, 128}, {v, 50}},
+                                                     {{b, 5}, {s, 37}, {h, 70}, {f, 131}, {v, 133}}}) {
+    const auto add_case = [&](const char* name, const std::function<Value*(Graph&)>& build) {
+      cases.push_back({name + std::string(" of ") + std::to_string(extents.at({'h'})), extents, build});
+    };
+    add_case("linear", [](Graph& g) { return linear_layer(g, "bsh", "hf", "f"); });
+    add_case("add", [](Graph& g) { return add({real(g, "x", "bsh"), real(g, "y", "bsh"), real(g, "z", "bsh")}); });
+    add_case("positions", [](Graph& g) { return bias(real(g, "x", "bsh"), real(g, "p", "sh")); });
+    add_case("dropout", [](Graph& g) { return dropout(real(g, "x", "bsh"), 0.3); });
+    add_case("drop path", [](Graph& g) { return drop_path(real(g, "x", "bsh"), 0.4); });
+    for (const char* kind : {"gelu", "relu", "tanh"})
+      add_case(kind, [=](Graph& g) { return activation(real(g, "x", "bsh"), kind); });
+    add_case("layer norm",
+             [](Graph& g) { return layer_norm(real(g, "x", "bsh"), real(g, "w", "h"), real(g, "c", "h"), 1e-5); });
+    add_case("embedding", [](Graph& g) {
+      return g.apply_one("embedding", {g.input("ids", "bs", DType::i32), real(g, "table", "vh")});
+    });
+    add_case("cross-entropy", vocabulary);
+    add_case("sums", [](Graph& g) -> Value* {
+      g.apply("sum_squares", {real(g, "x", "bshf")});
+      for (const char* output : {"b", "hb", "s"}) sum_to(real(g, output, "bsh"), output);
+      return nullptr;
+    });
+  }
   // Tokens: one block of keys with a remainder; several blocks of queries and of keys.
   for (const auto& [tokens, width] : {std::pair{65, 64}, std::pair{300, 20}})
     for (const bool causal : {false, true})
