@@ -19,13 +19,17 @@ constexpr int most_dims = 6;
 
 inline cudaStream_t stream_of(const Invocation& call) { return static_cast<cudaStream_t>(call.stream); }
 
-// Enqueues a kernel; what goes wrong in its execution is found out when the stream is waited for. Kernels go through
-// here so that tests can run them without a GPU (tests/emulated_cuda).
+// Enqueues a kernel; what goes wrong in its execution is found out when the stream is waited for. Not by <<<>>>, which
+// only nvcc can read: tests compile the same kernels for the CPU (tests/emulated_cuda).
 template <typename... Parameters, typename... Arguments>
 void launch(const char* name, void (*kernel)(Parameters...), dim3 blocks, dim3 threads, std::size_t shared_bytes,
             cudaStream_t stream, Arguments... arguments) {
-  kernel<<<blocks, threads, shared_bytes, stream>>>(arguments...);
-  check(cudaGetLastError(), name);
+  cudaLaunchConfig_t config{};
+  config.gridDim = blocks;
+  config.blockDim = threads;
+  config.dynamicSmemBytes = shared_bytes;
+  config.stream = stream;
+  check(cudaLaunchKernelEx(&config, kernel, arguments...), name);
 }
 
 inline int blocks_for(std::int64_t threads, int per_block) {

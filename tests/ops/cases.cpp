@@ -161,6 +161,40 @@ std::vector<OpCase> op_cases() {
   return cases;
 }
 
+std::vector<FusedCase> fused_cases() {
+  std::vector<FusedCase> cases;
+  constexpr Name b{'b'}, s{'s'}, h{'h'}, f{'f'};
+  for (const Extents& extents :
+       std::vector<Extents>{{{b, 5}, {s, 37}, {h, 70}, {f, 131}}, {{b, 1}, {s, 1}, {h, 7}, {f, 5}}}) {
+    cases.push_back({"linear", extents, {"bsh", "hf", "f"}, {"bsf"}});
+    cases.push_back({"layer_norm_fused", extents, {"bsh", "h", "h"}, {"bsh", "bs", "bs"}});
+    cases.push_back({"layer_norm_grad_fused", extents, {"bsh", "bsh", "bs", "bs", "h"}, {"bsh", "h", "h"}});
+  }
+  return cases;
+}
+
+LocalNode FusedCase::node(DType real) const {
+  LocalNode node;
+  node.op = node.name = op;
+  node.attributes = {{"epsilon", 1e-5}};
+  node.extents = extents;
+  for (const auto& [name, extent] : extents) node.segments[name] = whole(extent);
+  for (const Names& dims : inputs) node.inputs.push_back({dims, real, local_shape(dims, extents, {})});
+  for (const Names& dims : outputs) node.outputs.push_back({dims, real, local_shape(dims, extents, {})});
+  return node;
+}
+
+std::vector<Tensor> FusedCase::numbers() const {
+  std::vector<Tensor> result;
+  for (const Operand& operand : node(DType::f64).inputs) {
+    const std::uint64_t key = random_key(3, op + std::to_string(result.size()));
+    Tensor& tensor = result.emplace_back();
+    for (std::int64_t i = 0; i < operand.elements(); ++i)
+      tensor.push_back(random_uniform(key, static_cast<std::uint64_t>(i)) + 0.5);
+  }
+  return result;
+}
+
 CaseGraph::CaseGraph(const OpCase& op_case) {
   for (const auto& [name, extent] : op_case.extents) graph.set_extent(name, extent);
   root = op_case.build(graph);

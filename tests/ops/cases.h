@@ -23,6 +23,20 @@ struct OpCase {
 };
 
 std::vector<OpCase> op_cases();
+// Cases at sizes that reach the vectorised and parallel paths of kernels, with their remainders.
+std::vector<OpCase> large_cases();
+
+// An op that the fusion pass makes of several: it stands in no graph.
+struct FusedCase {
+  [[nodiscard]] LocalNode node(DType real) const;
+  [[nodiscard]] std::vector<Tensor> numbers() const;  // for its operands
+
+  std::string op;
+  Extents extents;
+  std::vector<Names> inputs, outputs;
+};
+
+std::vector<FusedCase> fused_cases();
 
 // A case as a graph with values for everything that is not computed. Reals are uniform in [-1, 1) (states, which may be
 // second moments, in [0, 1)); integers index dimension v or c, and some are -1.

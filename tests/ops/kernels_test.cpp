@@ -1,7 +1,12 @@
-// Every node of every case, forward and backward, on every backend: as a whole and cut into blocks, against the fp64
-// reference kernel of the whole on the same (fp32) operands.
+// Every node of every case, forward and backward, on every backend that has a device here: as a whole and cut into
+// blocks, against the fp64 reference kernel of the whole on the same operands.
 #include <catch2/catch.hpp>
 
+#include <fmt/ranges.h>
+
+#include <set>
+
+#include "ops/build.h"
 #include "tests/ops/cases.h"
 
 namespace ctrain::testing {
@@ -17,43 +22,116 @@ const std::vector<Tested> all_tested{
     {"reference fp64", {.backend = Backend::reference, .real = DType::f64}, 1e-12},
     {"reference fp32", {.backend = Backend::reference, .real = DType::f32}, 1e-5},
     {"cpu fp32", {.backend = Backend::cpu, .real = DType::f32}, 1e-5},
+    {"cuda fp32", {.backend = Backend::cuda, .real = DType::f32}, 1e-5},
+    {"cuda bf16", {.backend = Backend::cuda, .real = DType::bf16}, 1e-2},
+    {"cuda fp16", {.backend = Backend::cuda, .real = DType::f16}, 1e-2},
 };
 
-// Operands of a node, rounded to fp32 so that all backends see the same numbers.
-std::vector<Tensor> operands(const Node& node, const Tensors& values) {
-  std::vector<Tensor> inputs;
-  for (const Value* input : node.inputs) {
-    inputs.push_back(values.at(input));
-    for (double& entry : inputs.back()) entry = static_cast<float>(entry);
-  }
-  return inputs;
+std::vector<Tested> cuda_tested() {
+  std::vector<Tested> result = all_tested;
+  std::erase_if(result, [](const Tested& tested) { return tested.how.backend != Backend::cuda; });
+  return result;
 }
 
-// Calls check(name of the case, node, operands, outputs of the reference) for all nodes of all cases.
+// Does the backend run this node here? On the host the reference stands in for what a backend lacks.
+bool runs(const Tested& tested, const LocalNode& node) {
+  const Backend backend = tested.how.backend;
+  return backend != Backend::cuda ||
+         (has_device(backend) && KernelTable::instance().find(backend, node.op, kernel_type(node)) != nullptr);
+}
+
+// What operands are rounded to beforehand, so that the reference sees the same numbers. fp64 too gets those of fp32.
+DType stored(const Tested& tested) { return tested.how.real == DType::f64 ? DType::f32 : tested.how.real; }
+
+struct Subject {
+  const std::string& case_name;
+  const Node& node;
+  const Tested& tested;
+  std::vector<Tensor> inputs;    // as the tested kernel sees them
+  std::vector<Tensor> expected;  // what the reference makes of them
+};
+
+// Calls check(subject) for all nodes of the cases on all backends.
 template <typename Check>
-void for_each_node(const Check& check) {
-  for (const OpCase& op_case : op_cases()) {
-    CaseGraph subject(op_case);
-    subject.differentiate();
-    const Tensors values = evaluate(subject.graph, subject.given);
-    for (const Node& node : subject.graph.nodes()) {
-      const std::vector<Tensor> inputs = operands(node, values);
-      check(op_case.name, node, inputs, NodeRunner(node, {}).run(inputs));
-    }
+void for_each_node(const std::vector<OpCase>& cases, const std::vector<Tested>& backends, const Check& check) {
+  for (const OpCase& op_case : cases) {
+    CaseGraph graph(op_case);
+    graph.differentiate();
+    const Tensors values = evaluate(graph.graph, graph.given);
+    for (const Node& node : graph.graph.nodes())
+      for (const Tested& tested : backends) {
+        if (!runs(tested, local_node(node, tested.how))) continue;
+        std::vector<Tensor> inputs;
+        for (const Value* input : node.inputs)
+          inputs.push_back(rounded(values.at(input), input->dtype == DType::i32 ? DType::i32 : stored(tested)));
+        INFO(op_case.name << ", " << node.name << ", " << tested.name);
+        check(Subject{op_case.name, node, tested, inputs, NodeRunner(node, {}).run(inputs)});
+      }
   }
+}
+
+void check_outputs(const std::vector<Tensor>& outputs, const Subject& subject) {
+  for (std::size_t i = 0; i < outputs.size(); ++i)
+    CHECK(relative_error(outputs[i], subject.expected[i]) < subject.tested.tolerance);
+}
+
+TEST_CASE("CUDA's kernels are tested, or told to be missing") {
+  if (!has_device(Backend::cuda)) {
+    WARN("skipped: CUDA's kernels, since there is no GPU");
+    return;
+  }
+  for (const Tested& tested : cuda_tested()) {
+    std::set<std::string> missing;
+    for (const std::string& name : Registry<OpDefinition>::instance().names()) missing.insert(name);
+    for (const FusedCase& fused : fused_cases()) missing.insert(fused.op);
+    std::erase_if(missing, [&](const std::string& name) {
+      return KernelTable::instance().find(Backend::cuda, name, tested.how.real) != nullptr;
+    });
+    if (!missing.empty()) WARN(fmt::format("skipped: {} has no kernel for {}", tested.name, fmt::join(missing, ", ")));
+  }
+}
+
+void check_kernel(const Subject& subject) {
+  NodeRunner runner(subject.node, subject.tested.how);
+  const std::vector<Tensor> outputs = runner.run(subject.inputs);
+  check_outputs(outputs, subject);
+  CHECK(runner.run(subject.inputs) == outputs);
+  CHECK(runner.allocations() == 0);
 }
 
 TEST_CASE("every kernel agrees with the fp64 reference and allocates nothing") {
-  for_each_node([](const std::string& name, const Node& node, const auto& inputs, const auto& expected) {
+  for_each_node(op_cases(), all_tested, check_kernel);
+}
+
+TEST_CASE("CUDA's kernels of large operands agree with the fp64 reference") {
+  if (has_device(Backend::cuda)) for_each_node(large_cases(), cuda_tested(), check_kernel);
+}
+
+TEST_CASE("fused kernels agree with the composition of their parts") {
+  for (const FusedCase& fused : fused_cases())
     for (const Tested& tested : all_tested) {
-      INFO(name << ", " << node.name << ", " << tested.name);
-      NodeRunner runner(node, tested.how);
+      const LocalNode node = fused.node(tested.how.real);
+      if (!runs(tested, node)) continue;
+      INFO(fused.op << ", " << tested.name);
+      std::vector<Tensor> inputs;
+      for (const Tensor& tensor : fused.numbers()) inputs.push_back(rounded(tensor, stored(tested)));
+      const std::vector<Tensor> expected = NodeRunner(fused.node(DType::f64), {}, {}).run(inputs);
+      NodeRunner runner(node, {}, tested.how);
       const std::vector<Tensor> outputs = runner.run(inputs);
       for (std::size_t i = 0; i < outputs.size(); ++i)
         CHECK(relative_error(outputs[i], expected[i]) < tested.tolerance);
       CHECK(runner.run(inputs) == outputs);
       CHECK(runner.allocations() == 0);
     }
+}
+
+TEST_CASE("kernels that may overwrite an operand give the same numbers when they do") {
+  for_each_node(op_cases(), all_tested, [](const Subject& subject) {
+    const int overwritten = subject.node.op->overwrites;
+    if (overwritten < 0) return;
+    LocalNode local = local_node(subject.node, subject.tested.how);
+    local.overwrites = overwritten;
+    check_outputs(NodeRunner(local, {overwritten}, subject.tested.how).run(subject.inputs), subject);
   });
 }
 
@@ -72,12 +150,18 @@ bool selects(const Node& node) {
   return op.starts_with("class_") || op == "cross_entropy_grad" || op.starts_with("squared_error");
 }
 
-// Runs the node once per block of `name` and puts the outputs together: parts where they have the name, a sum or a
-// maximum where they lack it.
-std::vector<Tensor> run_blocks(const Node& node, const Evaluation& how, Name name, const std::vector<Segments>& blocks,
-                               const std::vector<Tensor>& inputs) {
+// Outputs put together out of those of blocks: parts where they have the blocks' name, a sum or a maximum where they
+// lack it.
+struct Whole {
+  Tensor numbers;
+  double largest_part = 0;  // a sum of rounded parts is as exact as they are
+};
+
+// Runs the node once per block of `name`.
+std::vector<Whole> run_blocks(const Node& node, const Evaluation& how, Name name, const std::vector<Segments>& blocks,
+                              const std::vector<Tensor>& inputs) {
   const Extents& extents = node.outputs[0]->graph->extents();
-  std::vector<Tensor> outputs;
+  std::vector<Whole> outputs;
   for (const Segments& segments : blocks) {
     const Block block{{name, segments}};
     std::vector<Tensor> parts;
@@ -90,11 +174,12 @@ std::vector<Tensor> run_blocks(const Node& node, const Evaluation& how, Name nam
     for (std::size_t i = 0; i < results.size(); ++i) {
       const Names& dims = node.outputs[i]->dims;
       if (outputs.size() == i)
-        outputs.emplace_back(static_cast<std::size_t>(node.outputs[i]->graph->elements(dims)), -INFINITY);
+        outputs.push_back({Tensor(static_cast<std::size_t>(node.outputs[i]->graph->elements(dims)), -INFINITY)});
       const auto elements = logical_elements(dims, extents, block);
       for (std::size_t j = 0; j < elements.size(); ++j) {
         if (elements[j] < 0) continue;
-        double& entry = outputs[i][static_cast<std::size_t>(elements[j])];
+        double& entry = outputs[i].numbers[static_cast<std::size_t>(elements[j])];
+        outputs[i].largest_part = std::max(outputs[i].largest_part, std::abs(results[i][j]));
         const bool add = entry != -INFINITY && node.op->reduction == Reduction::sum;
         entry = add ? entry + results[i][j] : std::max(entry, results[i][j]);
       }
@@ -104,18 +189,18 @@ std::vector<Tensor> run_blocks(const Node& node, const Evaluation& how, Name nam
 }
 
 TEST_CASE("blocks, padded or not, give the numbers of the whole") {
-  for_each_node([](const std::string& case_name, const Node& node, const auto& inputs, const auto& expected) {
+  for_each_node(op_cases(), all_tested, [](const Subject& subject) {
+    const Node& node = subject.node;
     for (const Name name : all_names(node)) {
       if (node.op->whole.contains(name)) continue;
       const std::int64_t extent = node.outputs[0]->graph->extent(name);
-      for (const auto& [parts, zigzag] : {std::pair{2, false}, std::pair{3, false}, std::pair{2, true}})
-        for (const Tested& tested : all_tested) {
-          INFO(case_name << ", " << node.name << ", " << tested.name << ", " << name.text() << " in " << parts
-                         << (zigzag ? " zigzag" : "") << " parts");
-          const auto outputs = run_blocks(node, tested.how, name, split(extent, parts, zigzag), inputs);
-          for (std::size_t i = 0; i < outputs.size(); ++i)
-            CHECK(relative_error(outputs[i], expected[i]) < tested.tolerance);
-        }
+      for (const auto& [parts, zigzag] : {std::pair{2, false}, std::pair{3, false}, std::pair{2, true}}) {
+        INFO(name.text() << " in " << parts << (zigzag ? " zigzag" : "") << " parts");
+        const auto outputs = run_blocks(node, subject.tested.how, name, split(extent, parts, zigzag), subject.inputs);
+        for (std::size_t i = 0; i < outputs.size(); ++i)
+          CHECK(relative_error(outputs[i].numbers, subject.expected[i], outputs[i].largest_part) <
+                subject.tested.tolerance);
+      }
     }
   });
 }
@@ -123,7 +208,8 @@ TEST_CASE("blocks, padded or not, give the numbers of the whole") {
 // The tokens are all there, but the last of them come first, and there is one more: padding, as in a sequence that is
 // stored in zigzag order and does not divide.
 TEST_CASE("attention goes by logical tokens, not by their place") {
-  for_each_node([](const std::string& case_name, const Node& node, const auto& inputs, const auto& expected) {
+  for_each_node(op_cases(), all_tested, [](const Subject& subject) {
+    const auto& [case_name, node, tested, inputs, expected] = subject;
     if (!node.op->name.starts_with("attention")) return;
     const Extents& extents = node.outputs[0]->graph->extents();
     const std::int64_t tokens = extents.at({'s'}), front = tokens / 2;
@@ -131,21 +217,41 @@ TEST_CASE("attention goes by logical tokens, not by their place") {
     std::vector<Tensor> moved;
     for (std::size_t i = 0; i < inputs.size(); ++i)
       moved.push_back(cut(inputs[i], node.inputs[i]->dims, extents, block, i == 0 ? 3 : 0));
-    for (const Tested& tested : all_tested) {
-      INFO(case_name << ", " << node.name << ", " << tested.name);
-      const std::vector<Tensor> outputs = NodeRunner(node, tested.how, block).run(moved);
-      for (std::size_t i = 0; i < outputs.size(); ++i) {
-        const Names& dims = node.outputs[i]->dims;
-        const auto elements = logical_elements(dims, extents, block);
-        Tensor tokens_only(expected[i].size());
-        for (std::size_t j = 0; j < elements.size(); ++j) {
-          if (elements[j] >= 0) tokens_only[static_cast<std::size_t>(elements[j])] = outputs[i][j];
-          if (elements[j] < 0 && node.op->name == "attention_grad") CHECK(outputs[i][j] == 0);
-        }
-        CHECK(relative_error(tokens_only, expected[i]) < tested.tolerance);
+    const std::vector<Tensor> outputs = NodeRunner(node, tested.how, block).run(moved);
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      const Names& dims = node.outputs[i]->dims;
+      const auto elements = logical_elements(dims, extents, block);
+      Tensor tokens_only(expected[i].size());
+      for (std::size_t j = 0; j < elements.size(); ++j) {
+        if (elements[j] >= 0) tokens_only[static_cast<std::size_t>(elements[j])] = outputs[i][j];
+        if (elements[j] < 0 && node.op->name == "attention_grad") CHECK(outputs[i][j] == 0);
       }
+      CHECK(relative_error(tokens_only, expected[i]) < tested.tolerance);
     }
   });
+}
+
+TEST_CASE("gelu and its derivative keep their accuracy over the whole range") {
+  Graph graph(DType::f64);
+  graph.set_extent({'h'}, 30001);
+  Value* x = graph.parameter("x", "h", ParameterRole::linear, {});
+  activation(x, "gelu");
+  graph.apply("activation_grad", {x, graph.parameter("dy", "h", ParameterRole::linear, {})},
+              {{"kind", std::string("gelu")}});
+  Tensor points;
+  for (int i = 0; i <= 30000; ++i) points.push_back(static_cast<float>((i - 15000) / 1000.0));
+  for (const Node& node : graph.nodes())
+    for (const Tested& tested : all_tested) {
+      if (tested.how.real != DType::f32 || !runs(tested, local_node(node, tested.how))) continue;
+      INFO(node.name << ", " << tested.name);
+      std::vector<Tensor> inputs{points};
+      if (node.inputs.size() == 2) inputs.emplace_back(points.size(), 1.0);
+      const Tensor actual = NodeRunner(node, tested.how).run(inputs)[0], expected = NodeRunner(node, {}).run(inputs)[0];
+      double largest = 0;
+      for (std::size_t i = 0; i < points.size(); ++i)
+        largest = std::max(largest, std::abs(actual[i] - expected[i]) / std::max(1.0, std::abs(expected[i])));
+      CHECK(largest < 1e-6);
+    }
 }
 
 TEST_CASE("padding of classes and of unlabelled rows gets a zero gradient") {
@@ -160,6 +266,8 @@ TEST_CASE("padding of classes and of unlabelled rows gets a zero gradient") {
   const double nan = std::nan("");
   const Block block{{{'b'}, {{{{2, 2}, {}}}}}, {{'c'}, {{{{4, 2}, {}}}}}};  // one row and one class of four are there
   for (const Tested& tested : all_tested) {
+    if (!runs(tested, local_node(graph.nodes()[0], tested.how))) continue;
+    INFO(tested.name);
     const auto run = [&](double label) {
       return NodeRunner(graph.nodes()[0], tested.how, block)
           .run({{0.5, nan, nan, nan}, {0.5, nan}, {2, 0}, {label, -1}, {1}})[0];

@@ -64,10 +64,11 @@ inline Tensor cut(const Tensor& tensor, const Names& dims, const Extents& extent
   return result;
 }
 
-// Largest difference over the largest entry of `expected`; infinite where the shapes differ or a number is not finite.
-inline double relative_error(const Tensor& actual, const Tensor& expected) {
+// Largest difference over the largest entry of `expected` (or a larger `scale`); infinite where the shapes differ or a
+// number is not finite.
+inline double relative_error(const Tensor& actual, const Tensor& expected, double scale = 0) {
   if (actual.size() != expected.size()) return std::numeric_limits<double>::infinity();
-  double difference = 0, scale = 0;
+  double difference = 0;
   for (std::size_t i = 0; i < actual.size(); ++i) {
     scale = std::max(scale, std::abs(expected[i]));
     if (actual[i] == expected[i]) continue;

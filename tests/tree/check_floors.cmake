@@ -16,7 +16,7 @@ set(walls
     "yaml-cpp/" "runtime/config/"
     "dnnl|oneapi/dnnl" "ops/cpu/|tools/bench/|tests/ops/"
     "CLI/" "tools/"
-    "cuda|cublas|cudnn|nvrtc|nvtx" "memory/cuda/|ops/cuda/|parallel/comm/")
+    "cuda|cublas|cudnn|nvrtc|nvtx" "memory/cuda/|ops/cuda/|parallel/comm/|tests/emulated_cuda/")
 
 set(problems "")
 macro(problem)

@@ -1,0 +1,65 @@
+#include "ops/build.h"
+#include "tests/ops/cases.h"
+
+namespace ctrain::testing {
+namespace {
+
+Value* real(Graph& graph, const std::string& name, const Names& dims) {
+  return graph.parameter(name, dims, ParameterRole::linear, {});
+}
+
+Value* linear_layer(Graph& g, const Names& x, const Names& weight, const Names& b) {
+  return linear(real(g, "x", x), real(g, "w", weight), real(g, "b", b));
+}
+
+}  // namespace
+
+std::vector<OpCase> large_cases() {
+  constexpr Name b{'b'}, s{'s'}, h{'h'}, t{'t'}, n{'n'}, d{'d'}, f{'f'}, v{'v'};
+  const Extents bshf{{b, 5}, {s, 37}, {h, 70}, {f, 131}};
+  const Extents heads{{b, 2}, {s, 65}, {h, 48}, {t, 3}, {n, 3}, {d, 16}};
+  std::vector<OpCase> cases{
+      {"linear", bshf, [](Graph& g) { return linear_layer(g, "bsh", "hf", "f"); }},
+      {"linear to heads", heads, [](Graph& g) { return linear_layer(g, "bsh", "htnd", "tnd"); }},
+      {"linear from heads", heads, [](Graph& g) { return linear_layer(g, "bsnd", "ndh", "h"); }},
+      {"add", bshf,
+       [](Graph& g) {
+         return add({real(g, "x", "bsh"), real(g, "y", "bsh"), real(g, "z", "bsh")});
+       }},
+      {"positions", bshf, [](Graph& g) { return bias(real(g, "x", "bsh"), real(g, "p", "sh")); }},
+      {"dropout", bshf, [](Graph& g) { return dropout(real(g, "x", "bsh"), 0.3); }},
+      {"drop path", bshf, [](Graph& g) { return drop_path(real(g, "x", "bsh"), 0.4); }},
+      {"layer norm", bshf,
+       [](Graph& g) { return layer_norm(real(g, "x", "bsh"), real(g, "w", "h"), real(g, "c", "h"), 1e-5); }},
+      {"embedding",
+       {{b, 7}, {s, 90}, {v, 50}, {h, 70}},
+       [](Graph& g) {
+         return g.apply_one("embedding", {g.input("ids", "bs", DType::i32), real(g, "table", "vh")});
+       }},
+      {"cross-entropy",
+       {{b, 7}, {s, 21}, {v, 133}},
+       [](Graph& g) {
+         Value* labels = g.input("labels", "bs", DType::i32);
+         correct_count(real(g, "other", "bsv"), labels);
+         return cross_entropy(real(g, "x", "bsv"), labels, label_count(labels), 0.1);
+       }},
+      {"sum of squares", bshf,
+       [](Graph& g) -> Value* {
+         g.apply("sum_squares", {real(g, "x", "bshf")});
+         return nullptr;
+       }},
+  };
+  for (const char* kind : {"gelu", "relu", "tanh"})
+    cases.push_back({kind, bshf, [=](Graph& g) { return activation(real(g, "x", "bsh"), kind); }});
+  // Tokens: one block of keys with a remainder; several blocks of queries and of keys.
+  for (const auto& [tokens, width] : {std::pair{65, 64}, std::pair{300, 20}})
+    for (const bool causal : {false, true})
+      for (const double rate : {0.0, 0.25})
+        cases.push_back(
+            {"attention of " + std::to_string(tokens) + (causal ? ", causal" : "") + (rate > 0 ? ", dropout" : ""),
+             {{b, 2}, {s, tokens}, {t, 3}, {n, 3}, {d, width}},
+             [=](Graph& g) { return attention(real(g, "qkv", "bstnd"), causal, rate); }});
+  return cases;
+}
+
+}  // namespace ctrain::testing
