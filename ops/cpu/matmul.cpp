@@ -3,17 +3,22 @@
 // The names of an einsum fall into four groups: batch (in A, B and C), M (A and C), N (B and C) and K (not in C). Where
 // each group is one contiguous run of dimensions in the same order in every operand, the product is one (batched) GEMM
 // whose operands may be transposed. Where it is not, or where oneDNN has only its plain loops for it (a transposed C),
-// the reference kernel runs.
+// the reference kernel runs, or for bf16 the same product in fp32.
 #include <dnnl.hpp>
 #include <memory>
 #include <optional>
 #include <unordered_map>
 
 #include "memory/allocation_counter.h"
+#include "ops/cpu/narrow.h"
 #include "ops/cpu/rows.h"
 
 namespace ctrain::cpu {
 namespace {
+
+dnnl::memory::data_type native(DType type) {
+  return type == DType::bf16 ? dnnl::memory::data_type::bf16 : dnnl::memory::data_type::f32;
+}
 
 std::int64_t stride(const Operand& operand, Name name) {
   std::int64_t product = 1;
@@ -73,7 +78,7 @@ std::optional<dnnl::memory::desc> matrix(const Operand& operand, const Group& ba
     shape.insert(shape.begin(), batch.extent);
     strides.insert(strides.begin(), batch.extent == 1 ? rows.extent * columns.extent : *outer);
   }
-  return dnnl::memory::desc(shape, dnnl::memory::data_type::f32, strides);
+  return dnnl::memory::desc(shape, native(operand.dtype), strides);
 }
 
 // A primitive with its memory objects: running it sets their addresses and nothing else.
@@ -134,7 +139,7 @@ std::optional<Kernel> gemm(const LocalNode& node) {
     dnnl::memory::dims shape(desc_c->dims().size(), 1), strides(shape.size(), columns.extent);
     shape.back() = columns.extent;
     strides.back() = 1;
-    operation = {*desc_a, *desc_b, dnnl::memory::desc(shape, dnnl::memory::data_type::f32, strides), *desc_c};
+    operation = {*desc_a, *desc_b, dnnl::memory::desc(shape, native(node.inputs[2].dtype), strides), *desc_c};
   }
   const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
   const dnnl::matmul::primitive_desc description(operation, attributes, engine, true);
@@ -148,8 +153,17 @@ Kernel gemm_or_reference(const LocalNode& node) {
   return fast ? *fast : reference_kernel(node);
 }
 
+// Without instructions for bf16 the conversions cost less than oneDNN's emulation of them.
+Kernel narrow_gemm(const LocalNode& node) {
+  const bool has_instructions = __builtin_cpu_supports("avx512bf16") != 0;
+  std::optional<Kernel> fast = has_instructions ? gemm(node) : std::nullopt;
+  return fast ? *fast : through_fp32(node);
+}
+
 const KernelRegistration matmul(Backend::cpu, "matmul", DType::f32, gemm_or_reference);
 const KernelRegistration linear(Backend::cpu, "linear", DType::f32, gemm_or_reference);
+const KernelRegistration narrow_matmul(Backend::cpu, "matmul", DType::bf16, narrow_gemm);
+const KernelRegistration narrow_linear(Backend::cpu, "linear", DType::bf16, narrow_gemm);
 
 }  // namespace
 }  // namespace ctrain::cpu
