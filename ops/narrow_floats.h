@@ -33,6 +33,15 @@ struct Float16 {
   std::uint16_t bits;
 };
 
+template <>
+constexpr DType dtype_of<Bfloat16>() {
+  return DType::bf16;
+}
+template <>
+constexpr DType dtype_of<Float16>() {
+  return DType::f16;
+}
+
 // The type that goes with activations of type T: of parameters, statistics and sums.
 template <typename T>
 struct WideOf {

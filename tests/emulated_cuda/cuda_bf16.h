@@ -5,7 +5,9 @@
 
 #include "ops/narrow_floats.h"
 
-using __nv_bfloat16 = ctrain::Bfloat16;
+struct __nv_bfloat16 : ctrain::Bfloat16 {
+  using ctrain::Bfloat16::Bfloat16;
+};
 struct alignas(4) __nv_bfloat162 {
   __nv_bfloat16 x, y;
 };

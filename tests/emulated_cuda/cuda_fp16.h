@@ -5,7 +5,9 @@
 
 #include "ops/narrow_floats.h"
 
-using __half = ctrain::Float16;
+struct __half : ctrain::Float16 {
+  using ctrain::Float16::Float16;
+};
 using half = __half;
 struct alignas(4) __half2 {
   __half x, y;

@@ -21,7 +21,10 @@ struct Tested {
 const std::vector<Tested> all_tested{
     {"reference fp64", {.backend = Backend::reference, .real = DType::f64}, 1e-12},
     {"reference fp32", {.backend = Backend::reference, .real = DType::f32}, 1e-5},
+    {"reference bf16", {.backend = Backend::reference, .real = DType::bf16}, 1e-2},
+    {"reference fp16", {.backend = Backend::reference, .real = DType::f16}, 1e-2},
     {"cpu fp32", {.backend = Backend::cpu, .real = DType::f32}, 1e-5},
+    {"cpu bf16", {.backend = Backend::cpu, .real = DType::bf16}, 1e-2},
     {"cuda fp32", {.backend = Backend::cuda, .real = DType::f32}, 1e-5},
     {"cuda bf16", {.backend = Backend::cuda, .real = DType::bf16}, 1e-2},
     {"cuda fp16", {.backend = Backend::cuda, .real = DType::f16}, 1e-2},
@@ -40,8 +43,13 @@ bool runs(const Tested& tested, const LocalNode& node) {
          (has_device(backend) && KernelTable::instance().find(backend, node.op, kernel_type(node)) != nullptr);
 }
 
-// What operands are rounded to beforehand, so that the reference sees the same numbers. fp64 too gets those of fp32.
-DType stored(const Tested& tested) { return tested.how.real == DType::f64 ? DType::f32 : tested.how.real; }
+// What an operand is rounded to beforehand, so that the reference sees the same numbers. fp64 too gets those of fp32.
+DType stored(const Operand& operand) { return operand.dtype == DType::f64 ? DType::f32 : operand.dtype; }
+
+// bf16 and fp16 are tested as activations beside fp32.
+Precision precision(const Tested& tested) {
+  return size_of(tested.how.real) == 2 ? Precision(DType::f32, tested.how.real) : DType::f64;
+}
 
 struct Subject {
   const std::string& case_name;
@@ -54,20 +62,23 @@ struct Subject {
 // Calls check(subject) for all nodes of the cases on all backends.
 template <typename Check>
 void for_each_node(const std::vector<OpCase>& cases, const std::vector<Tested>& backends, const Check& check) {
-  for (const OpCase& op_case : cases) {
-    CaseGraph graph(op_case);
-    graph.differentiate();
-    const Tensors values = evaluate(graph.graph, graph.given);
-    for (const Node& node : graph.graph.nodes())
-      for (const Tested& tested : backends) {
-        if (!runs(tested, local_node(node, tested.how))) continue;
+  for (const OpCase& op_case : cases)
+    for (const Tested& tested : backends) {
+      CaseGraph graph(op_case, precision(tested));
+      graph.differentiate();
+      for (auto& [value, tensor] : graph.given)
+        if (is_real(value->dtype)) tensor = rounded(tensor, stored({.dtype = tested.how.real}));
+      const Tensors values = evaluate(graph.graph, graph.given);
+      for (const Node& node : graph.graph.nodes()) {
+        const LocalNode local = local_node(node, tested.how);
+        if (!runs(tested, local)) continue;
         std::vector<Tensor> inputs;
-        for (const Value* input : node.inputs)
-          inputs.push_back(rounded(values.at(input), input->dtype == DType::i32 ? DType::i32 : stored(tested)));
+        for (std::size_t i = 0; i < node.inputs.size(); ++i)
+          inputs.push_back(rounded(values.at(node.inputs[i]), stored(local.inputs[i])));
         INFO(op_case.name << ", " << node.name << ", " << tested.name);
         check(Subject{op_case.name, node, tested, inputs, NodeRunner(node, {}).run(inputs)});
       }
-  }
+    }
 }
 
 void check_outputs(const std::vector<Tensor>& outputs, const Subject& subject) {
@@ -113,8 +124,8 @@ TEST_CASE("fused kernels agree with the composition of their parts") {
       const LocalNode node = fused.node(tested.how.real);
       if (!runs(tested, node)) continue;
       INFO(fused.op << ", " << tested.name);
-      std::vector<Tensor> inputs;
-      for (const Tensor& tensor : fused.numbers()) inputs.push_back(rounded(tensor, stored(tested)));
+      std::vector<Tensor> inputs = fused.numbers();
+      for (std::size_t i = 0; i < inputs.size(); ++i) inputs[i] = rounded(inputs[i], stored(node.inputs[i]));
       const std::vector<Tensor> expected = NodeRunner(fused.node(DType::f64), {}, {}).run(inputs);
       NodeRunner runner(node, {}, tested.how);
       const std::vector<Tensor> outputs = runner.run(inputs);

@@ -4,12 +4,16 @@
 namespace ctrain::testing {
 namespace {
 
-Value* real(Graph& graph, const std::string& name, const Names& dims) {
+Value* weight(Graph& graph, const std::string& name, const Names& dims) {
   return graph.parameter(name, dims, ParameterRole::linear, {});
 }
+// An operand in the type of activations.
+Value* real(Graph& graph, const std::string& name, const Names& dims) {
+  return graph.cast(weight(graph, name, dims), graph.activation());
+}
 
-Value* linear_layer(Graph& g, const Names& x, const Names& weight, const Names& b) {
-  return linear(real(g, "x", x), real(g, "w", weight), real(g, "b", b));
+Value* linear_layer(Graph& g, const Names& x, const Names& w, const Names& b) {
+  return linear(real(g, "x", x), real(g, "w", w), real(g, "b", b));
 }
 
 }  // namespace
@@ -30,7 +34,7 @@ std::vector<OpCase> large_cases() {
       {"dropout", bshf, [](Graph& g) { return dropout(real(g, "x", "bsh"), 0.3); }},
       {"drop path", bshf, [](Graph& g) { return drop_path(real(g, "x", "bsh"), 0.4); }},
       {"layer norm", bshf,
-       [](Graph& g) { return layer_norm(real(g, "x", "bsh"), real(g, "w", "h"), real(g, "c", "h"), 1e-5); }},
+       [](Graph& g) { return layer_norm(real(g, "x", "bsh"), weight(g, "w", "h"), weight(g, "c", "h"), 1e-5); }},
       {"embedding",
        {{b, 7}, {s, 90}, {v, 50}, {h, 70}},
        [](Graph& g) {
@@ -45,7 +49,7 @@ std::vector<OpCase> large_cases() {
        }},
       {"sum of squares", bshf,
        [](Graph& g) -> Value* {
-         g.apply("sum_squares", {real(g, "x", "bshf")});
+         g.apply("sum_squares", {weight(g, "x", "bshf")});
          return nullptr;
        }},
   };
