@@ -15,7 +15,14 @@ constexpr int most_repairs = 30;
 // contemporaries alone, so that hundreds of thousands of short-lived blocks find theirs at once.
 class PlacedBlocks {
  public:
-  explicit PlacedBlocks(int steps) : period_length_(steps / most_periods + 1), periods_(most_periods) {}
+  // As many periods as pay off: few blocks are soon compared.
+  PlacedBlocks(std::size_t blocks, int steps)
+      : periods_(std::clamp<std::size_t>(blocks / 32, 1, 512)),
+        period_length_(steps / static_cast<int>(periods_.size()) + 1) {}
+
+  void clear() {
+    for (std::vector<Placed>& period : periods_) period.clear();
+  }
 
   void add(const ArenaBlock& block, std::int64_t offset) {
     const Placed placed{block.first, block.last, offset, offset + align_up(block.bytes)};
@@ -43,13 +50,12 @@ class PlacedBlocks {
   }
 
  private:
-  static constexpr int most_periods = 512;
   struct Placed {
     int first, last;          // steps
     std::int64_t begin, end;  // bytes
   };
-  int period_length_;
   std::vector<std::vector<Placed>> periods_;
+  int period_length_;
   std::vector<std::pair<std::int64_t, std::int64_t>> taken_;  // by the contemporaries of the block at hand
 };
 
@@ -60,9 +66,9 @@ int step_count(const std::vector<ArenaBlock>& blocks) {
 }
 
 // Places the blocks in the given order, each at the lowest offset that is free during its whole life.
-std::int64_t first_fit(const std::vector<ArenaBlock>& blocks, const std::vector<int>& order,
+std::int64_t first_fit(const std::vector<ArenaBlock>& blocks, const std::vector<int>& order, PlacedBlocks& placed,
                        std::vector<std::int64_t>& offsets) {
-  PlacedBlocks placed(step_count(blocks));
+  placed.clear();
   std::int64_t peak = 0;
   for (const int i : order) {
     const ArenaBlock& block = blocks[static_cast<std::size_t>(i)];
@@ -100,8 +106,9 @@ ArenaPlan plan_arena(const std::vector<ArenaBlock>& blocks) {
   ArenaPlan best;
   best.lower_bound = largest_live_sum(blocks);
   std::vector<std::int64_t> offsets(blocks.size());
+  PlacedBlocks placed(blocks.size(), step_count(blocks));
   const auto attempt = [&](const std::vector<int>& order) {
-    const std::int64_t peak = first_fit(blocks, order, offsets);
+    const std::int64_t peak = first_fit(blocks, order, placed, offsets);
     if (!best.offsets.empty() && peak >= best.peak) return;
     best.peak = peak;
     best.offsets = offsets;

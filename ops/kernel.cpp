@@ -10,6 +10,13 @@ std::int64_t Operand::elements() const {
   return product;
 }
 
+std::int64_t Operand::stride(Name name) const {
+  if (!dims.contains(name)) return 0;
+  std::int64_t product = 1;
+  for (auto i = static_cast<std::size_t>(dims.index(name)) + 1; i < shape.size(); ++i) product *= shape[i];
+  return product;
+}
+
 KernelTable& KernelTable::instance() {
   static KernelTable table;
   return table;

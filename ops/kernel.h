@@ -37,6 +37,8 @@ struct Operand {
   std::vector<std::int64_t> shape;  // local extents
   [[nodiscard]] std::int64_t elements() const;
   [[nodiscard]] std::int64_t extent(Name name) const { return shape[static_cast<std::size_t>(dims.index(name))]; }
+  // Elements between neighbours along `name`; 0 where the operand lacks it, so that it is broadcast along that name.
+  [[nodiscard]] std::int64_t stride(Name name) const;
 };
 
 // One node as one rank sees it: what a kernel is made from, once, before the first step.

@@ -1,9 +1,7 @@
 // matmul on oneDNN, and linear, a product with a bias over its N group (x, w, b).
 //
-// The names of an einsum fall into four groups: batch (in A, B and C), M (A and C), N (B and C) and K (not in C). Where
-// each group is one contiguous run of dimensions in the same order in every operand, the product is one (batched) GEMM
-// whose operands may be transposed. Where it is not, or where oneDNN has only its plain loops for it (a transposed C),
-// the reference kernel runs, or for bf16 the same product in fp32.
+// Where the product is no GEMM (ops/gemm_groups.h), or oneDNN has only its plain loops for it (a transposed C), the
+// reference kernel runs, or for bf16 the same product in fp32.
 #include <dnnl.hpp>
 #include <memory>
 #include <optional>
@@ -12,6 +10,7 @@
 #include "memory/allocation_counter.h"
 #include "ops/cpu/narrow.h"
 #include "ops/cpu/rows.h"
+#include "ops/gemm_groups.h"
 
 namespace ctrain::cpu {
 namespace {
@@ -20,71 +19,21 @@ dnnl::memory::data_type native(DType type) {
   return type == DType::bf16 ? dnnl::memory::data_type::bf16 : dnnl::memory::data_type::f32;
 }
 
-std::int64_t stride(const Operand& operand, Name name) {
-  std::int64_t product = 1;
-  for (auto i = static_cast<std::size_t>(operand.dims.index(name)) + 1; i < operand.shape.size(); ++i)
-    product *= operand.shape[i];
-  return product;
-}
-
-// A group of dimensions seen as one.
-struct Group {
-  Names names;
-  std::int64_t extent = 1;
-
-  void push_back(Name name, std::int64_t of) {
-    names.push_back(name);
-    extent *= of;
+// The [batch, row, column] matrix, or [row, column] without a batch.
+dnnl::memory::desc description_of(const StridedMatrix& matrix, bool batched, DType type) {
+  dnnl::memory::dims shape{matrix.rows.extent, matrix.columns.extent};
+  dnnl::memory::dims strides{matrix.rows.stride, matrix.columns.stride};
+  if (batched) {
+    shape.insert(shape.begin(), matrix.batch.extent);
+    strides.insert(strides.begin(), matrix.batch.stride);
   }
-  // Elements between neighbours of the group in `operand`; nothing where its names are not one run there.
-  [[nodiscard]] std::optional<std::int64_t> stride_in(const Operand& operand) const {
-    if (names.empty()) return 1;
-    std::int64_t expected = stride(operand, names.back());
-    const std::int64_t innermost = expected;
-    for (std::size_t i = names.size(); i-- > 0;) {
-      if (stride(operand, names[i]) != expected) return std::nullopt;
-      expected *= operand.extent(names[i]);
-    }
-    return innermost;
-  }
-};
-
-struct Product {
-  Group batch, rows, columns, contracted;
-};
-
-Product groups_of(const Operand& a, const Operand& b, const Operand& c) {
-  Product product;
-  for (const Name name : c.dims) {
-    const bool in_a = a.dims.contains(name), in_b = b.dims.contains(name);
-    Group& group = in_a && in_b ? product.batch : in_a ? product.rows : product.columns;
-    group.push_back(name, c.extent(name));
-  }
-  for (const Name name : a.dims)
-    if (!c.dims.contains(name)) product.contracted.push_back(name, a.extent(name));
-  return product;
-}
-
-// The [batch, row, column] matrix that `operand` is, or [row, column] without a batch; nothing where it is not one.
-std::optional<dnnl::memory::desc> matrix(const Operand& operand, const Group& batch, const Group& rows,
-                                         const Group& columns) {
-  const auto outer = batch.stride_in(operand), row = rows.stride_in(operand), column = columns.stride_in(operand);
-  if (!outer || !row || !column) return std::nullopt;
-  dnnl::memory::dims shape{rows.extent, columns.extent}, strides{*row, *column};
-  // A dimension of extent one has whatever stride makes the matrix an ordinary one.
-  if (columns.extent == 1) strides[1] = 1;
-  if (rows.extent == 1) strides[0] = columns.extent * strides[1];
-  if (!batch.names.empty()) {
-    shape.insert(shape.begin(), batch.extent);
-    strides.insert(strides.begin(), batch.extent == 1 ? rows.extent * columns.extent : *outer);
-  }
-  return dnnl::memory::desc(shape, native(operand.dtype), strides);
+  return {shape, native(type), strides};
 }
 
 // A primitive with its memory objects: running it sets their addresses and nothing else.
-class Gemm {
+class Primitive {
  public:
-  Gemm(const dnnl::engine& engine, const dnnl::matmul::primitive_desc& description, std::vector<int> arguments)
+  Primitive(const dnnl::engine& engine, const dnnl::matmul::primitive_desc& description, std::vector<int> arguments)
       : stream_(engine), primitive_(description), inputs_(std::move(arguments)) {
     const auto add = [&](int argument, const dnnl::memory::desc& desc) {
       arguments_.emplace(argument, dnnl::memory(desc, engine, nullptr));
@@ -112,17 +61,11 @@ class Gemm {
 
 // C = A B (+ bias); nothing where oneDNN has no fast kernel for it.
 std::optional<Kernel> gemm(const LocalNode& node) {
-  const Operand &c = node.outputs[0], *a = &node.inputs[0], *b = &node.inputs[1];
-  if (c.dims.empty()) return std::nullopt;
-  // The operand that brings C's last dimension is B, so that C is row-major.
-  const bool swapped = a->dims.contains(c.dims.back());
-  if (swapped) std::swap(a, b);
-  const Product product = groups_of(*a, *b, c);
-  const auto& [batch, rows, columns, contracted] = product;
-  if (batch.extent * rows.extent * columns.extent * contracted.extent == 0) return std::nullopt;
-  const auto desc_a = matrix(*a, batch, rows, contracted), desc_b = matrix(*b, batch, contracted, columns);
-  const auto desc_c = matrix(c, batch, rows, columns);
-  if (!desc_a || !desc_b || !desc_c) return std::nullopt;
+  const std::optional<Gemm> product = gemm_of(node);
+  if (!product) return std::nullopt;
+  const auto desc_a = description_of(product->a, product->batched, node.inputs[0].dtype);
+  const auto desc_b = description_of(product->b, product->batched, node.inputs[1].dtype);
+  const auto desc_c = description_of(product->c, product->batched, node.outputs[0].dtype);
 
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
@@ -131,20 +74,21 @@ std::optional<Kernel> gemm(const LocalNode& node) {
     post.append_sum();
     attributes.set_post_ops(post);
   }
-  std::vector<int> arguments{swapped ? DNNL_ARG_WEIGHTS : DNNL_ARG_SRC, swapped ? DNNL_ARG_SRC : DNNL_ARG_WEIGHTS};
-  dnnl::matmul::desc operation(*desc_a, *desc_b, *desc_c);
+  std::vector<int> arguments{DNNL_ARG_SRC, DNNL_ARG_WEIGHTS};
+  if (product->swapped) std::swap(arguments[0], arguments[1]);
+  dnnl::matmul::desc operation(desc_a, desc_b, desc_c);
   if (node.inputs.size() == 3) {
-    if (!(node.inputs[2].dims == columns.names)) return std::nullopt;
     arguments.push_back(DNNL_ARG_BIAS);
-    dnnl::memory::dims shape(desc_c->dims().size(), 1), strides(shape.size(), columns.extent);
-    shape.back() = columns.extent;
+    const std::int64_t columns = product->c.columns.extent;
+    dnnl::memory::dims shape(desc_c.dims().size(), 1), strides(shape.size(), columns);
+    shape.back() = columns;
     strides.back() = 1;
-    operation = {*desc_a, *desc_b, dnnl::memory::desc(shape, native(node.inputs[2].dtype), strides), *desc_c};
+    operation = {desc_a, desc_b, dnnl::memory::desc(shape, native(node.inputs[2].dtype), strides), desc_c};
   }
   const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
   const dnnl::matmul::primitive_desc description(operation, attributes, engine, true);
   if (!description || std::string_view(description.impl_info_str()).starts_with("ref")) return std::nullopt;
-  const auto shared = std::make_shared<Gemm>(engine, description, arguments);
+  const auto shared = std::make_shared<Primitive>(engine, description, arguments);
   return Kernel{[shared](const Invocation& call) { shared->run(call); }, description.scratchpad_desc().get_size()};
 }
 

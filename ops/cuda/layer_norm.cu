@@ -1,4 +1,5 @@
-// Layer norm forwards: the ops of a row that may be split (ops/definitions/layer_norm.cpp), and the whole of it at once,
+// Layer norm forwards: the ops of a row that may be split (ops/definitions/layer_norm.cpp), and the whole of it at
+// once,
 //   layer_norm_fused   x, weight, bias -> y, sum, squares
 // which reads x once: its rows stand in registers from the sum to the output.
 #include "ops/cuda/layer_norm.h"
@@ -64,8 +65,7 @@ __global__ void __launch_bounds__(Shape::threads)
     square_rows(NormalRows rows, const T* __restrict__ x, Numbers sums, Numbers squares) {
   const std::int64_t row = Shape::row();
   if (row >= rows.count) return;
-  const float total =
-      squares_of(rows, RowPart<T, Shape, 0>(x + row * rows.width, rows.width), rows.mean(sums[row]));
+  const float total = squares_of(rows, RowPart<T, Shape, 0>(x + row * rows.width, rows.width), rows.mean(sums[row]));
   if (Shape::thread() == 0) squares.set(row, total);
 }
 
@@ -82,6 +82,7 @@ template <typename Shape, int held, typename T, typename W>
 __global__ void __launch_bounds__(Shape::threads)
     norm_rows(NormalRows rows, const T* __restrict__ x, const W* __restrict__ weight, const W* __restrict__ bias,
               T* __restrict__ y, Numbers sums, Numbers squares) {
+  rows.whole = true;  // told to the compiler: no code for padding
   const std::int64_t row = Shape::row(), at = row * rows.width;
   if (row >= rows.count) return;
   const RowPart<T, Shape, held> part(x + at, rows.width);
@@ -96,8 +97,8 @@ __global__ void __launch_bounds__(Shape::threads)
 template <typename T>
 Kernel layer_norm_sum(const LocalNode& node) {
   const Rows rows = rows_of(node, node.inputs[0]);
-  const auto kernel = with_row_shape<T>(
-      rows, [&]<typename Shape>(Shape) { return row_kernel<Shape>(rows, sum_rows<Shape, T>); });
+  const auto kernel =
+      with_row_shape<T>(rows, [&]<typename Shape>(Shape) { return row_kernel<Shape>(rows, sum_rows<Shape, T>); });
   return {[=, types = OperandTypes(node)](const Invocation& call) {
     kernel("layer_norm_sum", call, rows, call.in<T>(0), types.out(call));
   }};
@@ -107,8 +108,8 @@ Kernel layer_norm_sum(const LocalNode& node) {
 template <typename T>
 Kernel layer_norm_squares(const LocalNode& node) {
   const NormalRows rows(rows_of(node, node.inputs[0]));
-  const auto kernel = with_row_shape<T>(
-      rows, [&]<typename Shape>(Shape) { return row_kernel<Shape>(rows, square_rows<Shape, T>); });
+  const auto kernel =
+      with_row_shape<T>(rows, [&]<typename Shape>(Shape) { return row_kernel<Shape>(rows, square_rows<Shape, T>); });
   return {[=, types = OperandTypes(node)](const Invocation& call) {
     kernel("layer_norm_squares", call, rows, call.in<T>(0), types.in(call, 1), types.out(call));
   }};
@@ -120,8 +121,8 @@ Kernel layer_norm_of(const LocalNode& node) {
   require_type(node, dtype_of<W>(), {4}, {});
   require_type(node, dtype_of<T>(), {}, {0});
   const NormalRows rows = normal_rows(node);
-  const auto kernel = with_row_shape<T>(
-      rows, [&]<typename Shape>(Shape) { return row_kernel<Shape>(rows, apply_rows<Shape, T, W>); });
+  const auto kernel =
+      with_row_shape<T>(rows, [&]<typename Shape>(Shape) { return row_kernel<Shape>(rows, apply_rows<Shape, T, W>); });
   return {[=, types = OperandTypes(node)](const Invocation& call) {
     kernel("layer_norm", call, rows, call.in<T>(0), types.in(call, 1), types.in(call, 2), call.in<W>(3), call.in<W>(4),
            call.out<T>());
@@ -129,7 +130,7 @@ Kernel layer_norm_of(const LocalNode& node) {
 }
 template <typename T>
 Kernel layer_norm(const LocalNode& node) {
-  return with_type<T>(node, 3, [&]<typename W>() { return layer_norm_of<T, W>(node); });
+  return with_type<T, float>(node, 3, [&]<typename W>() { return layer_norm_of<T, W>(node); });
 }
 
 template <typename T, typename W>
@@ -139,15 +140,14 @@ auto norm_kernel(const Rows& rows) {
   using Wide = RowShape<n, wide_threads, wide_threads>;
   const int accesses = rows.width / n;
   if (rows.width % n != 0 || accesses > most_wide * wide_threads)
-    return with_row_shape<T>(
-        rows, [&]<typename Shape>(Shape) { return row_kernel<Shape>(rows, norm_rows<Shape, 0, T, W>); });
+    return with_row_shape<T>(rows,
+                             [&]<typename Shape>(Shape) { return row_kernel<Shape>(rows, norm_rows<Shape, 0, T, W>); });
   if (accesses > narrow_accesses * warp)
     return with_at_least<2, most_wide>(blocks_for(accesses, wide_threads), [&](auto held) {
       return row_kernel<Wide>(rows, norm_rows<Wide, held(), T, W>);
     });
-  return with_at_least<2, 3, 4, 6, narrow_accesses>(blocks_for(accesses, warp), [&](auto held) {
-    return row_kernel<Narrow>(rows, norm_rows<Narrow, held(), T, W>);
-  });
+  return with_at_least<2, 3, 4, 6, narrow_accesses>(
+      blocks_for(accesses, warp), [&](auto held) { return row_kernel<Narrow>(rows, norm_rows<Narrow, held(), T, W>); });
 }
 
 template <typename T, typename W>
@@ -155,6 +155,7 @@ Kernel layer_norm_fused_of(const LocalNode& node) {
   require_type(node, dtype_of<W>(), {2}, {});
   require_type(node, dtype_of<T>(), {}, {0});
   const NormalRows rows = normal_rows(node);
+  require(rows.whole, "{}: a fused layer norm of rows with padding", node.name);
   const auto kernel = norm_kernel<T, W>(rows);
   return {[=, types = OperandTypes(node)](const Invocation& call) {
     kernel("layer_norm_fused", call, rows, call.in<T>(0), call.in<W>(1), call.in<W>(2), call.out<T>(0),
@@ -163,7 +164,7 @@ Kernel layer_norm_fused_of(const LocalNode& node) {
 }
 template <typename T>
 Kernel layer_norm_fused(const LocalNode& node) {
-  return with_type<T>(node, 1, [&]<typename W>() { return layer_norm_fused_of<T, W>(node); });
+  return with_type<T, float>(node, 1, [&]<typename W>() { return layer_norm_fused_of<T, W>(node); });
 }
 
 using bf16 = __nv_bfloat16;

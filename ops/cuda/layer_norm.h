@@ -16,14 +16,14 @@ struct RowMoments {
 
 struct NormalRows : Rows {
   explicit NormalRows(const Rows& rows, double epsilon_ = 0)
-      : Rows(rows), size(static_cast<float>(rows.indices.extent)), epsilon(static_cast<float>(epsilon_)) {}
+      : Rows(rows), inverse_size(1 / static_cast<float>(rows.indices.extent)), epsilon(static_cast<float>(epsilon_)) {}
 
-  [[nodiscard]] __device__ float mean(float sum) const { return sum / size; }
+  [[nodiscard]] __device__ float mean(float sum) const { return sum * inverse_size; }
   [[nodiscard]] __device__ RowMoments moments(float sum, float squares) const {
-    return {mean(sum), rsqrtf(squares / size + epsilon)};
+    return {mean(sum), rsqrtf(squares * inverse_size + epsilon)};
   }
 
-  float size;  // H: the logical extent
+  float inverse_size;  // 1 / H, of the logical extent
   float epsilon;
 };
 

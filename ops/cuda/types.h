@@ -45,13 +45,12 @@ inline void require_type(const LocalNode& node, DType type, std::initializer_lis
     if (node.outputs.at(i).dtype != type) refuse_type(node, "output", i, node.outputs[i].dtype);
 }
 
-// make.operator()<W>(), where W, the type of input i, is T or fp32.
-template <typename T, typename Make>
+// make.operator()<the type of input i>(), which is one of these.
+template <typename First, typename... Others, typename Make>
 Kernel with_type(const LocalNode& node, std::size_t i, const Make& make) {
-  const DType type = node.inputs.at(i).dtype;
-  if (type == dtype_of<T>()) return make.template operator()<T>();
-  if (type == DType::f32) return make.template operator()<float>();
-  refuse_type(node, "input", i, type);
+  if (node.inputs.at(i).dtype == dtype_of<First>()) return make.template operator()<First>();
+  if constexpr (sizeof...(Others) > 0) return with_type<Others...>(node, i, make);
+  refuse_type(node, "input", i, node.inputs[i].dtype);
 }
 
 // Numbers of a type that only the plan knows. For operands of one number a row or a column: what costs nothing beside
@@ -78,14 +77,21 @@ struct Numbers {
 // A node's operands as Numbers.
 class OperandTypes {
  public:
-  explicit OperandTypes(const LocalNode& node) {
-    for (const Operand& operand : node.inputs) inputs_.push_back(operand.dtype);
-    for (const Operand& operand : node.outputs) outputs_.push_back(operand.dtype);
-  }
+  explicit OperandTypes(const LocalNode& node)
+      : inputs_(types_of(node, "input", node.inputs)), outputs_(types_of(node, "output", node.outputs)) {}
   [[nodiscard]] Numbers in(const Invocation& call, std::size_t i) const { return {call.inputs[i], inputs_[i]}; }
   [[nodiscard]] Numbers out(const Invocation& call, std::size_t i = 0) const { return {call.outputs[i], outputs_[i]}; }
 
  private:
+  static std::vector<DType> types_of(const LocalNode& node, const char* side, const std::vector<Operand>& operands) {
+    std::vector<DType> types;
+    for (const Operand& operand : operands) {
+      if (operand.dtype == DType::f64) refuse_type(node, side, types.size(), operand.dtype);
+      types.push_back(operand.dtype);
+    }
+    return types;
+  }
+
   std::vector<DType> inputs_, outputs_;
 };
 

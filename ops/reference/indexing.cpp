@@ -30,20 +30,12 @@ Terms multiples(std::int64_t of, std::int64_t count) {
 
 }  // namespace
 
-std::int64_t stride(const Operand& operand, Name name) {
-  if (!operand.dims.contains(name)) return 0;
-  std::int64_t product = 1;
-  for (auto i = static_cast<std::size_t>(operand.dims.index(name)) + 1; i < operand.shape.size(); ++i)
-    product *= operand.shape[i];
-  return product;
-}
-
 std::vector<std::int64_t> offsets(const Operand& operand, const Names& dims, const std::vector<Operand>& shapes) {
   std::vector<Terms> terms;
   for (const Name name : dims) {
     const auto it = std::find_if(shapes.begin(), shapes.end(), [&](const Operand& o) { return o.dims.contains(name); });
     require(it != shapes.end(), "no operand has dimension {}", name.text());
-    terms.push_back(multiples(stride(operand, name), it->extent(name)));
+    terms.push_back(multiples(operand.stride(name), it->extent(name)));
   }
   return all_sums(terms);
 }
@@ -79,7 +71,7 @@ ElementMap::ElementMap(const std::vector<std::vector<std::int64_t>>& terms_by_di
 
 ElementMap positions(const Operand& block, const Operand& operand) {
   std::vector<Terms> terms;
-  for (const Name name : block.dims) terms.push_back(multiples(stride(operand, name), block.extent(name)));
+  for (const Name name : block.dims) terms.push_back(multiples(operand.stride(name), block.extent(name)));
   return terms;
 }
 

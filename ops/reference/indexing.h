@@ -11,9 +11,6 @@
 
 namespace ctrain::reference {
 
-// Elements between neighbours along `name`; 0 where the operand lacks it, so that it is broadcast along that name.
-std::int64_t stride(const Operand& operand, Name name);
-
 // Offsets in `operand` of all index tuples over `dims`, row-major; `shapes` is any operands that know the extents.
 std::vector<std::int64_t> offsets(const Operand& operand, const Names& dims, const std::vector<Operand>& shapes);
 

@@ -1,8 +1,9 @@
-// matmul: names fall into four groups: batch (in A, B and C), M (A and C), N (B and C), K (not in C). Each group gets a
-// table of offsets; the product is then a plain GEMM whose innermost loop runs over a packed, contiguous tile of N.
+// matmul: each group of names (ops/gemm_groups.h) gets a table of offsets; the product is then a plain GEMM whose
+// innermost loop runs over a packed, contiguous tile of columns.
 // Every element is one chain of sums in double over K in order, so the result depends on no tile size.
 #include <algorithm>
 
+#include "ops/gemm_groups.h"
 #include "ops/reference/indexing.h"
 
 namespace ctrain::reference {
@@ -38,22 +39,15 @@ void add_products(const T* a, const std::vector<std::int64_t>& a_offsets, const 
 template <typename T, typename Out>
 Kernel matmul(const LocalNode& node) {
   const Operand &a = node.inputs[0], &b = node.inputs[1], &c = node.outputs[0];
-  Names batch, rows, columns, contracted;
-  for (const Name name : c.dims) {
-    const bool in_a = a.dims.contains(name), in_b = b.dims.contains(name);
-    (in_a && in_b ? batch : in_a ? rows : columns).push_back(name);
-  }
-  for (const Operand* operand : {&a, &b})
-    for (const Name name : operand->dims)
-      if (!c.dims.contains(name) && !contracted.contains(name)) contracted.push_back(name);
-
+  const EinsumNames names = einsum_names(a, b, c);
   const auto table = [&](const Operand& operand, const Names& dims) { return offsets(operand, dims, node.inputs); };
-  const auto depth = static_cast<std::int64_t>(table(a, contracted).size());
+  const auto depth = static_cast<std::int64_t>(table(a, names.contracted).size());
   const std::int64_t tile = std::max(narrowest_tile, packed_elements / std::max<std::int64_t>(depth, 1));
-  const auto run = [=, accumulate = node.accumulate, batch_a = table(a, batch), batch_b = table(b, batch),
-                    batch_c = table(c, batch), rows_a = table(a, rows), rows_c = table(c, rows),
-                    columns_b = table(b, columns), columns_c = table(c, columns), contracted_a = table(a, contracted),
-                    contracted_b = table(b, contracted)](const Invocation& call) {
+  const auto run = [=, accumulate = node.accumulate, batch_a = table(a, names.batch), batch_b = table(b, names.batch),
+                    batch_c = table(c, names.batch), rows_a = table(a, names.rows), rows_c = table(c, names.rows),
+                    columns_b = table(b, names.columns), columns_c = table(c, names.columns),
+                    contracted_a = table(a, names.contracted),
+                    contracted_b = table(b, names.contracted)](const Invocation& call) {
     const auto n = static_cast<std::int64_t>(columns_b.size());
     auto* packed = static_cast<double*>(call.workspace);
     double* sums = packed + depth * std::min(tile, n);
@@ -76,7 +70,7 @@ Kernel matmul(const LocalNode& node) {
       }
     }
   };
-  const std::int64_t widest = std::min(tile, static_cast<std::int64_t>(table(b, columns).size()));
+  const std::int64_t widest = std::min(tile, static_cast<std::int64_t>(table(b, names.columns).size()));
   return {run, static_cast<std::size_t>((depth + 1) * widest) * sizeof(double)};
 }
 

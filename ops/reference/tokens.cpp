@@ -72,7 +72,7 @@ Kernel select_token(const LocalNode& node) {
   const Rows rows(node, node.outputs[0]);
   const ElementMap source = positions(node.outputs[0], x_block);
   const std::int64_t token = local_index(node.indices(token_dimension), 0);
-  return {[=, first = token * stride(x_block, token_dimension)](const Invocation& call) {
+  return {[=, first = token * x_block.stride(token_dimension)](const Invocation& call) {
     T* y = call.out<T>();
     for (std::int64_t row = 0; row < rows.count; ++row)
       for (std::int64_t column = 0; column < rows.width; ++column)
@@ -87,7 +87,7 @@ Kernel place_token(const LocalNode& node) {
   const Rows rows(node, node.inputs[0]);
   const ElementMap target = positions(node.inputs[0], y_block);
   const std::int64_t token = local_index(node.indices(token_dimension), 0), elements = y_block.elements();
-  return {[=, first = token * stride(y_block, token_dimension)](const Invocation& call) {
+  return {[=, first = token * y_block.stride(token_dimension)](const Invocation& call) {
     const T* x = call.in<T>(0);
     std::fill_n(call.out<T>(), elements, T{0});
     if (token < 0) return;

@@ -64,7 +64,7 @@ TEST_CASE("Random blocks never overlap while both live", "[arena]") {
 
 TEST_CASE("Blocks of thousands of steps never overlap while both live", "[arena]") {
   for (const std::uint64_t longest_life : {5, 500, 5000}) {
-    const std::vector<ArenaBlock> blocks = random_blocks(random_key(2, "arena"), 1500, 5000, longest_life);
+    const std::vector<ArenaBlock> blocks = random_blocks(random_key(2, "arena"), 600, 5000, longest_life);
     INFO("lives of up to " << longest_life << " steps");
     check_plan(blocks, plan_arena(blocks));
   }

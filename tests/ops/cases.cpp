@@ -176,8 +176,12 @@ std::vector<OpCase> op_cases() {
 std::vector<FusedCase> fused_cases() {
   std::vector<FusedCase> cases;
   constexpr Name b{'b'}, s{'s'}, h{'h'}, f{'f'};
-  for (const Extents& extents :
-       std::vector<Extents>{{{b, 5}, {s, 37}, {h, 70}, {f, 131}}, {{b, 1}, {s, 1}, {h, 7}, {f, 5}}}) {
+  for (const Extents& extents : std::vector<Extents>{{{b, 5}, {s, 37}, {h, 70}, {f, 131}},
+                                                     {{b, 1}, {s, 1}, {h, 7}, {f, 5}},
+                                                     {{b, 5}, {s, 5}, {h, 768}, {f, 8}},
+                                                     {{b, 1}, {s, 3}, {h, 1536}, {f, 3}},
+                                                     {{b, 2}, {s, 2}, {h, 2304}, {f, 3}},
+                                                     {{b, 1}, {s, 3}, {h, 8448}, {f, 3}}}) {
     cases.push_back({"linear", extents, {"bsh", "hf", "f"}, {"bsf"}});
     cases.push_back({"layer_norm_fused", extents, {"bsh", "h", "h"}, {"bsh", "bs", "bs"}});
     cases.push_back({"layer_norm_grad_fused", extents, {"bsh", "bsh", "bs", "bs", "h"}, {"bsh", "h", "h"}});
@@ -205,9 +209,10 @@ std::vector<Tensor> FusedCase::numbers() const {
   std::vector<Tensor> result;
   for (const Operand& operand : node(DType::f64).inputs) {
     const std::uint64_t key = random_key(3, op + std::to_string(result.size()));
+    const double scale = operand.dims == Names("bs") ? static_cast<double>(extents.at({'h'})) : 1;  // a sum over h
     Tensor& tensor = result.emplace_back();
     for (std::int64_t i = 0; i < operand.elements(); ++i)
-      tensor.push_back(random_uniform(key, static_cast<std::uint64_t>(i)) + 0.5);
+      tensor.push_back(scale * (random_uniform(key, static_cast<std::uint64_t>(i)) + 0.5));
   }
   return result;
 }
