@@ -32,7 +32,8 @@ void check_bf16(Job job) {
     const TrainingRun run = train_locally(bf16(job(mesh, DType::f32)), steps);
     INFO(mesh.text() << ": gradients " << gradient_error(run, serial) << " of " << gradients << ", losses "
                      << loss_error(run, serial) << " of " << losses);
-    CHECK(gradient_error(run, serial) < gradients);
+    // Rows of a batch are rounded alike wherever they are, and their gradients are added in fp32.
+    CHECK(gradient_error(run, serial) < (mesh.mode.empty() ? 1e-5 : gradients));
     CHECK(loss_error(run, serial) < losses);
     CHECK(run.replicas_equal);
   }
