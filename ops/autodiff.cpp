@@ -6,9 +6,13 @@
 #include "memory/error.h"
 #include "ops/build.h"
 #include "ops/op.h"
+#include "ops/passes/precision.h"
 
 namespace ctrain {
 namespace {
+
+// The parameter that a value is, or is a copy of in another type; or else nullptr.
+const Value* master(const Value* value) { return value->kind == Value::Kind::parameter ? value : value->like; }
 
 // Values whose gradient somebody wants: parameters, inputs that ask for it, and what is computed from them.
 std::set<const Value*> differentiable(const Graph& graph) {
@@ -27,16 +31,21 @@ Gradients backward(Graph& graph, Value* root, Value* seed) {
   const std::set<const Value*> wanted = differentiable(graph);
   std::map<const Value*, std::vector<Value*>> contributions;
   Gradients gradients;
-  // A gradient made for a parameter takes its stored layout; one that is passed on (`dy` of a sum) stays what it is.
+  // A gradient made for a parameter takes its stored layout and its type; one that is passed on (`dy` of a sum) stays
+  // what it is, but for the type.
   const auto contribute = [&](Value* to, Value* gradient, const Value* dy) {
-    if (to->kind == Value::Kind::parameter && gradient != dy) gradient->like = to;
+    if (const Value* parameter = master(to)) {
+      const bool is_made = gradient != dy;
+      gradient = is_made ? master_gradient(gradient, parameter) : graph.cast(gradient, parameter->dtype);
+      if (is_made) gradient->like = parameter;
+    }
     contributions[to].push_back(gradient);
   };
   const auto collect = [&](Value* value) -> Value* {
     const auto it = contributions.find(value);
     if (it == contributions.end()) return nullptr;
     Value* total = add(it->second);
-    if (value->kind == Value::Kind::parameter && it->second.size() > 1) total->like = value;
+    if (it->second.size() > 1) total->like = master(value);
     return gradients[value] = total;
   };
 

@@ -19,6 +19,9 @@ constexpr std::string_view name_of(DType type) {
   return names[static_cast<std::size_t>(type)];
 }
 
+// The other way; a name of no real type is an error.
+[[nodiscard]] DType real_type(std::string_view name);
+
 template <typename T>
 constexpr DType dtype_of();
 template <>

@@ -2,6 +2,7 @@
 
 #include "memory/error.h"
 #include "ops/op.h"
+#include "ops/passes/precision.h"
 
 namespace ctrain {
 namespace {
@@ -19,6 +20,10 @@ const T& attribute(const std::map<std::string, Attributes::Attribute>& items, co
 std::int64_t Attributes::integer(const std::string& key) const { return attribute<std::int64_t>(items_, key); }
 double Attributes::real(const std::string& key) const { return attribute<double>(items_, key); }
 const std::string& Attributes::text(const std::string& key) const { return attribute<std::string>(items_, key); }
+
+bool Value::is_copy_of_parameter() const {
+  return like != nullptr && producer != nullptr && producer->inputs[0] == like && producer->op->name == "cast";
+}
 
 double Node::flops() const {
   if (!op->flops) return 0;
@@ -63,7 +68,7 @@ Value* Graph::new_value(Value::Kind kind, const Names& dims, DType dtype, const 
 }
 
 Value* Graph::parameter(const std::string& name, const Names& dims, ParameterRole role, Initializer initializer) {
-  Value* value = new_value(Value::Kind::parameter, dims, real_, name);
+  Value* value = new_value(Value::Kind::parameter, dims, real(), name);
   value->role = role;
   value->initializer = initializer;
   value->spread = dims.back();
@@ -74,7 +79,7 @@ Value* Graph::parameter(const std::string& name, const Names& dims, ParameterRol
 }
 
 Value* Graph::state(const std::string& name, const Value* like) {
-  Value* value = new_value(Value::Kind::state, like->dims, real_, name);
+  Value* value = new_value(Value::Kind::state, like->dims, real(), name);
   value->like = like;
   states_.push_back(value);
   return value;
@@ -97,17 +102,28 @@ std::vector<Value*> Graph::apply(const std::string& op, const std::vector<Value*
   const auto& definition = Registry<OpDefinition>::instance().get(op);
   for (const Value* value : inputs)
     require(value != nullptr && value->graph == this, "{}: an operand of another graph", op);
+  const std::vector<Value*> operands = operands_of(definition, inputs);
   Node& node = nodes_.emplace_back();
   node.op = &definition;
-  node.inputs = inputs;
+  node.inputs = operands;
   node.attributes = attributes;
   node.name = unique_name(op);
-  for (const OutputSpec& spec : definition.infer(inputs, attributes)) {
+  for (const OutputSpec& spec : definition.infer(operands, attributes)) {
     Value* value = new_value(Value::Kind::computed, spec.dims, spec.dtype, node.name);
     value->producer = &node;
     node.outputs.push_back(value);
   }
   return node.outputs;
+}
+
+Value* Graph::cast(Value* value, DType type) {
+  if (value->dtype == type) return value;
+  Value*& copy = casts_[{value, type}];
+  if (copy == nullptr) {
+    copy = apply_one("cast", {value}, {{"type", std::string(name_of(type))}});
+    copy->like = value->kind == Value::Kind::parameter ? value : value->like;
+  }
+  return copy;
 }
 
 Value* Graph::apply_one(const std::string& op, const std::vector<Value*>& inputs, const Attributes& attributes) {

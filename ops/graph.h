@@ -68,7 +68,7 @@ struct Value {
   DType dtype = DType::f32;
   Names dims;
   std::string name;             // of parameters, states and inputs; of others for people
-  const Value* like = nullptr;  // the parameter whose stored layout this value (its gradient, its state) shares
+  const Value* like = nullptr;  // the parameter whose stored layout this value (its gradient, state or copy) shares
   Node* producer = nullptr;     // of computed values
   Graph* graph = nullptr;
   // parameters only
@@ -78,6 +78,7 @@ struct Value {
   PublicForm form;
   // inputs only: autodiff is asked for this input's gradient (tests, and stages of a pipeline)
   bool wants_gradient = false;
+  [[nodiscard]] bool is_copy_of_parameter() const;  // made by a cast (ops/passes/precision.h)
 };
 
 // Gradients of a loss that is fused with its own backward pass: given dy of the loss (nullptr: 1), the gradient of
@@ -97,9 +98,17 @@ struct Node {
   [[nodiscard]] std::string scope() const;  // the part of its name that was set as scope
 };
 
+// The type of parameters, optimizer states, statistics, losses and gradients of parameters; and that of activations and
+// their gradients, which is shorter in mixed precision (ops/passes/precision.h).
+struct Precision {
+  Precision(DType both = DType::f32) : Precision(both, both) {}  // NOLINT: a type alone is a precision
+  Precision(DType real_type, DType activation_type) : real(real_type), activation(activation_type) {}
+  DType real, activation;
+};
+
 class Graph {
  public:
-  explicit Graph(DType real = DType::f32) : real_(real) {}
+  explicit Graph(const Precision& precision = {}) : precision_(precision) {}
   Graph(const Graph&) = delete;
   Graph& operator=(const Graph&) = delete;
 
@@ -109,7 +118,8 @@ class Graph {
   [[nodiscard]] const Extents& extents() const { return extents_; }
   [[nodiscard]] std::int64_t elements(const Names& dims) const;
 
-  [[nodiscard]] DType real() const { return real_; }  // the type that the model computes in
+  [[nodiscard]] DType real() const { return precision_.real; }
+  [[nodiscard]] DType activation() const { return precision_.activation; }
 
   Value* parameter(const std::string& name, const Names& dims, ParameterRole role, Initializer initializer);
   Value* state(const std::string& name, const Value* like);
@@ -119,6 +129,9 @@ class Graph {
   std::vector<Value*> apply(const std::string& op, const std::vector<Value*>& inputs,
                             const Attributes& attributes = {});
   Value* apply_one(const std::string& op, const std::vector<Value*>& inputs, const Attributes& attributes = {});
+
+  // The value in this type: itself, or the output of the one `cast` of it.
+  Value* cast(Value* value, DType type);
 
   // The nodes before this one are the forward pass; 0 until backward() was called.
   [[nodiscard]] std::size_t first_backward() const { return first_backward_; }
@@ -138,11 +151,12 @@ class Graph {
  private:
   Value* new_value(Value::Kind kind, const Names& dims, DType dtype, const std::string& name);
 
-  DType real_;
+  Precision precision_;
   Extents extents_;
   std::deque<Value> values_;
   std::deque<Node> nodes_;
   std::vector<Value*> parameters_, states_, inputs_;
+  std::map<std::pair<const Value*, DType>, Value*> casts_;
   std::map<std::string, int> names_used_;
   std::string scope_;
   std::size_t first_backward_ = 0;

@@ -47,6 +47,8 @@ struct OpDefinition {
   bool ring = false;               // attention: split tokens may go round a ring of ranks instead
   bool additive = false;           // lets equal partial values pass through (a sum of values)
   std::vector<int> in_place = {};  // updates: output i is input in_place[i], overwritten
+  bool activations = false;        // products and their like: takes real operands in the type of activations
+  bool widens = false;             // sums: may write its output in a wider type than its operands'
   int overwrites = -1;             // elementwise in this operand: the output may take its memory where it dies
 };
 

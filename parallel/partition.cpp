@@ -278,7 +278,7 @@ class Partitioner {
       for (const Axis axis : lookup(mode_.stream, {'b'}))
         if (axis != row) layout.add_partial(axis);
     } else {
-      if (a->kind == Value::Kind::parameter) std::swap(a, b);
+      if (a->kind == Value::Kind::parameter || a->like != nullptr) std::swap(a, b);
       layout = layout_from(mode_.table(output->dims), output->dims);
       for (const Name name : features(b->dims))
         if (!output->dims.contains(name)) product = split_over_row(b, name) ? SummaProduct::AB : SummaProduct::ABt;

@@ -95,7 +95,7 @@ std::vector<LayoutWish> layout_wishes(const Setting& root, const JobOptions& opt
   std::vector<LayoutWish> wishes;
   if (root["layout"].members().empty()) return wishes;
   const StepGraph step = build_step(*options.model, {true, options.sample, options.target}, options.global_batch,
-                                    options.real, options.loss, options.optimizer);
+                                    options.precision(), options.loss, options.optimizer);
   const Mode mode = mode_of(options);
   const Dimensions dimensions = mode.dimensions(*step.graph);
   Problems problems;
@@ -158,6 +158,7 @@ JobOptions job_options(const Configuration& config) {
   options.depth = config.depth;
   options.global_batch = config.global_batch;
   options.real = root["dtype"].text() == "fp64" ? DType::f64 : DType::f32;
+  if (root.has("mixed_precision")) options.mixed_precision = real_type(root["mixed_precision"].text());
   options.seed = static_cast<std::uint64_t>(root["SEED"].integer());
   options.evaluation = root.has("test_data");
   options.layout = layout_wishes(root, options);

@@ -13,7 +13,7 @@ namespace {
 StepPlan plan_step(const JobOptions& options, const Mode& mode, int rank, bool training) {
   const ModelOptions model_options{training, options.sample, options.target};
   StepPlan plan;
-  plan.graph = build_step(*options.model, model_options, options.global_batch, options.real, options.loss,
+  plan.graph = build_step(*options.model, model_options, options.global_batch, options.precision(), options.loss,
                           options.optimizer, options.gradient_handlers);
   PartitionOptions partition_options{.seed = options.seed, .keep_gathered = false, .fetch = plan.graph.metrics()};
   if (training && options.keep_gradients)
@@ -60,7 +60,8 @@ Plan make_plan(const JobOptions& options, int rank) {
   plan.mesh = mode.mesh;
   plan.rank = rank;
   plan.threads = omp_get_max_threads();
-  plan.real = options.real;
+  plan.real = options.precision().real;
+  plan.activation = options.precision().activation;
   plan.device = options.device;
   plan.record = options.record;
   plan.seed = options.seed;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,12 +28,14 @@ struct JobOptions {
   std::vector<LayoutWish> layout;  // wanted layouts of parameters
   std::int64_t global_batch = 0;
   DType real = DType::f32;
+  std::optional<DType> mixed_precision;  // the shorter type of activations, where they have one
   std::uint64_t seed = 0;
   bool evaluation = false;      // plan an evaluation step too
   bool keep_gradients = false;  // bring gradients home and keep them to the end of the step, for tests
   std::string device = "cpu";   // or an accelerator's kind: "cuda"
   bool record = true;           // let the device record a step and replay it
   [[nodiscard]] Backend backend() const;
+  [[nodiscard]] Precision precision() const { return {real, mixed_precision.value_or(real)}; }
 };
 
 [[nodiscard]] Mode mode_of(const JobOptions& options);
@@ -47,7 +50,7 @@ struct Plan {
   Mesh mesh;
   int rank = 0;
   int threads = 1;  // CPU threads of a rank, among which kernels divide their work (and need workspaces)
-  DType real = DType::f32;
+  DType real = DType::f32, activation = DType::f32;
   std::string device;
   bool record = true;
   std::uint64_t seed = 0;

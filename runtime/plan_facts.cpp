@@ -13,6 +13,7 @@ bool is_backward(const Program& program, std::size_t step) {
 ArenaKind kind_of(const Program& program, const Block& block, std::size_t made) {
   if (block.value == nullptr || block.foreign) return ArenaKind::communication;
   if (block.value->kind == Value::Kind::input) return ArenaKind::input;
+  if (block.value->is_copy_of_parameter()) return ArenaKind::parameter_copy;
   if (block.value->like != nullptr) return ArenaKind::parameter_gradient;
   return is_backward(program, made) ? ArenaKind::gradient : ArenaKind::activation;
 }
@@ -84,7 +85,7 @@ Traffic total(const TrafficTable& traffic) {
 
 std::string_view name_of(ArenaKind kind) {
   static constexpr std::array<std::string_view, arena_kind_count> names = {
-      "input", "activation", "gradient", "parameter_gradient", "communication", "workspace"};
+      "input", "activation", "gradient", "parameter_copy", "parameter_gradient", "communication", "workspace"};
   return names.at(static_cast<std::size_t>(kind));
 }
 
@@ -140,8 +141,9 @@ std::vector<ArenaTensor> arena_tensors(const Program& program) {
   for (const auto& [step, id] : order) {
     const Block& block = program.blocks[static_cast<std::size_t>(id)];
     const Value& value = *block.value;
-    result.push_back({value.like == nullptr ? value.name : value.like->name + ".grad", &block,
-                      kind_of(program, block, static_cast<std::size_t>(std::max(step, 0))),
+    const ArenaKind kind = kind_of(program, block, static_cast<std::size_t>(std::max(step, 0)));
+    const std::string suffix = value.is_copy_of_parameter() ? fmt::format(".{}", name_of(value.dtype)) : ".grad";
+    result.push_back({value.like == nullptr ? value.name : value.like->name + suffix, &block, kind,
                       maker_text(program, made, step)});
   }
   return result;

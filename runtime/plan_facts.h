@@ -37,11 +37,12 @@ enum class ArenaKind : std::uint8_t {
   input,               // what the data loader brings
   activation,          // computed forward
   gradient,            // computed backward: of activations
+  parameter_copy,      // of parameters in the shorter type of activations
   parameter_gradient,  // of parameters
   communication,       // panels, packed parts, and copies in layouts that are not their value's home
   workspace,           // of kernels
 };
-inline constexpr std::size_t arena_kind_count = 6;
+inline constexpr std::size_t arena_kind_count = 7;
 [[nodiscard]] std::string_view name_of(ArenaKind kind);  // "parameter_gradient"
 
 // Bytes by kind, without the arena's gaps.
@@ -54,7 +55,7 @@ struct ArenaUse {
 
 // A local part of a logical value in the arena, in one layout.
 struct ArenaTensor {
-  std::string name;  // the value's; a parameter's with .grad for its gradient
+  std::string name;  // the value's; a parameter's with .grad for its gradient, .bf16 for its copy
   const Block* block = nullptr;
   ArenaKind kind = ArenaKind::activation;
   std::string made_by;  // the op, or the collective and its axis

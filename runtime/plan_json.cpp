@@ -89,6 +89,7 @@ std::string plan_json(const Plan& plan) {
   json["threads"] = plan.threads;
   json["global_batch"] = program.dimensions.extent({'b'});
   json["dtype"] = std::string(name_of(plan.real));
+  json["activation_dtype"] = std::string(name_of(plan.activation));
   json["parameters"] = plan.parameters();
   json["memory"] = {{"parameters", memory.parameter_bytes},
                     {"optimizer_state", memory.state_bytes},

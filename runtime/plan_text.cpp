@@ -59,6 +59,8 @@ const char* title_of(ArenaKind kind) {
       return "  activations";
     case ArenaKind::gradient:
       return "  their gradients";
+    case ArenaKind::parameter_copy:
+      return "  copies of parameters";
     case ArenaKind::parameter_gradient:
       return "  gradients of parameters";
     case ArenaKind::communication:
@@ -140,6 +142,9 @@ std::string plan_text(const Plan& plan) {
   text += fmt::format("threads       {} a rank\n", plan.threads);
   text += fmt::format("global batch  {}\n", program.dimensions.extent({'b'}));
   text += fmt::format("element type  {}\n", name_of(plan.real));
+  if (plan.activation != plan.real)
+    text += fmt::format("activations   {} (parameters and their gradients are {})\n", name_of(plan.activation),
+                        name_of(plan.real));
   text += fmt::format("parameters    {} in the whole model\n", plan.parameters());
   text += "\n" + groups_text(plan) + "\n" + memory_text(plan) + "\n" + parameters_text(program);
   text += "\nTraining step\n\n" + step_text(plan.training);

@@ -39,11 +39,11 @@ std::vector<Value*> StepGraph::metrics() const {
   return result;
 }
 
-StepGraph build_step(const Model& model, const ModelOptions& options, std::int64_t global_batch, DType real,
-                     const LossOptions& loss, const OptimizerOptions& optimizer,
+StepGraph build_step(const Model& model, const ModelOptions& options, std::int64_t global_batch,
+                     const Precision& precision, const LossOptions& loss, const OptimizerOptions& optimizer,
                      const std::vector<Setting>& gradient_handlers) {
   StepGraph step;
-  step.graph = std::make_unique<Graph>(real);
+  step.graph = std::make_unique<Graph>(precision);
   step.ignore_index = loss.ignore_index;
   Graph& graph = *step.graph;
   graph.set_extent({'b'}, global_batch);

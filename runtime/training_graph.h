@@ -40,7 +40,8 @@ struct StepGraph {
 
 // `options.training` decides between a training step and an evaluation (forward, loss and metrics only).
 [[nodiscard]] StepGraph build_step(const Model& model, const ModelOptions& options, std::int64_t global_batch,
-                                   DType real, const LossOptions& loss, const OptimizerOptions& optimizer,
+                                   const Precision& precision, const LossOptions& loss,
+                                   const OptimizerOptions& optimizer,
                                    const std::vector<Setting>& gradient_handlers = {});
 
 }  // namespace ctrain

@@ -1,28 +1,33 @@
 // matmul on oneDNN, and linear, a product with a bias over its N group (x, w, b).
 //
 // Where the product is no GEMM (ops/gemm_groups.h), or oneDNN has only its plain loops for it (a transposed C), the
-// reference kernel runs.
+// reference kernel runs, or for bf16 the same product in fp32.
 #include <dnnl.hpp>
 #include <memory>
 #include <optional>
 #include <unordered_map>
 
 #include "memory/allocation_counter.h"
+#include "ops/cpu/narrow.h"
 #include "ops/cpu/rows.h"
 #include "ops/gemm_groups.h"
 
 namespace ctrain::cpu {
 namespace {
 
+dnnl::memory::data_type native(DType type) {
+  return type == DType::bf16 ? dnnl::memory::data_type::bf16 : dnnl::memory::data_type::f32;
+}
+
 // The [batch, row, column] matrix, or [row, column] without a batch.
-dnnl::memory::desc description_of(const StridedMatrix& matrix, bool batched) {
+dnnl::memory::desc description_of(const StridedMatrix& matrix, bool batched, DType type) {
   dnnl::memory::dims shape{matrix.rows.extent, matrix.columns.extent};
   dnnl::memory::dims strides{matrix.rows.stride, matrix.columns.stride};
   if (batched) {
     shape.insert(shape.begin(), matrix.batch.extent);
     strides.insert(strides.begin(), matrix.batch.stride);
   }
-  return {shape, dnnl::memory::data_type::f32, strides};
+  return {shape, native(type), strides};
 }
 
 // A primitive with its memory objects: running it sets their addresses and nothing else.
@@ -58,9 +63,9 @@ class Primitive {
 std::optional<Kernel> gemm(const LocalNode& node) {
   const std::optional<Gemm> product = gemm_of(node);
   if (!product) return std::nullopt;
-  const auto desc_a = description_of(product->a, product->batched);
-  const auto desc_b = description_of(product->b, product->batched);
-  const auto desc_c = description_of(product->c, product->batched);
+  const auto desc_a = description_of(product->a, product->batched, node.inputs[0].dtype);
+  const auto desc_b = description_of(product->b, product->batched, node.inputs[1].dtype);
+  const auto desc_c = description_of(product->c, product->batched, node.outputs[0].dtype);
 
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
@@ -78,7 +83,7 @@ std::optional<Kernel> gemm(const LocalNode& node) {
     dnnl::memory::dims shape(desc_c.dims().size(), 1), strides(shape.size(), columns);
     shape.back() = columns;
     strides.back() = 1;
-    operation = {desc_a, desc_b, dnnl::memory::desc(shape, dnnl::memory::data_type::f32, strides), desc_c};
+    operation = {desc_a, desc_b, dnnl::memory::desc(shape, native(node.inputs[2].dtype), strides), desc_c};
   }
   const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
   const dnnl::matmul::primitive_desc description(operation, attributes, engine, true);
@@ -92,8 +97,17 @@ Kernel gemm_or_reference(const LocalNode& node) {
   return fast ? *fast : reference_kernel(node);
 }
 
+// Without instructions for bf16 the conversions cost less than oneDNN's emulation of them.
+Kernel narrow_gemm(const LocalNode& node) {
+  const bool has_instructions = __builtin_cpu_supports("avx512bf16") != 0;
+  std::optional<Kernel> fast = has_instructions ? gemm(node) : std::nullopt;
+  return fast ? *fast : through_fp32(node);
+}
+
 const KernelRegistration matmul(Backend::cpu, "matmul", DType::f32, gemm_or_reference);
 const KernelRegistration linear(Backend::cpu, "linear", DType::f32, gemm_or_reference);
+const KernelRegistration narrow_matmul(Backend::cpu, "matmul", DType::bf16, narrow_gemm);
+const KernelRegistration narrow_linear(Backend::cpu, "linear", DType::bf16, narrow_gemm);
 
 }  // namespace
 }  // namespace ctrain::cpu

@@ -12,7 +12,7 @@ namespace {
 std::vector<OutputSpec> infer(const std::vector<Value*>& inputs, const Attributes&) {
   require(inputs[0]->dims == Names("bstnd"), "attention takes bstnd, not {}", inputs[0]->dims.text());
   require(inputs[0]->graph->extent({'t'}) == 3, "attention takes q, k and v");
-  return {{Names("bsnd"), inputs[0]->dtype}, {Names("bsn"), inputs[0]->dtype}};
+  return {{Names("bsnd"), inputs[0]->dtype}, {Names("bsn"), inputs[0]->graph->real()}};
 }
 
 Value* gradient(const Node& node, Value* dy, std::size_t) {
@@ -40,7 +40,8 @@ const OpRegistration attention("attention", {.name = "attention",
                                                    return 2 * product_flops(extents, attributes);
                                                  },
                                              .whole = "std",
-                                             .ring = true});
+                                             .ring = true,
+                                             .activations = true});
 const OpRegistration attention_grad("attention_grad", {.name = "attention_grad",
                                                        .infer = infer_grad,
                                                        .flops =

@@ -1,4 +1,4 @@
-// Elementwise ops: add (any number of operands), bias, activations, and the division of two scalars.
+// Elementwise ops: add (any number of operands), bias, cast, activations, and the division of two scalars.
 #include "ops/build.h"
 #include "ops/op.h"
 
@@ -33,7 +33,20 @@ const OpRegistration bias("bias",
                            .infer = infer_bias,
                            .gradient = [](const Node& node, Value* dy,
                                           std::size_t i) { return i == 0 ? dy : sum_to(dy, node.inputs[1]->dims); },
+                           .activations = true,
                            .overwrites = 0});
+
+// cast: the same numbers in another element type, rounded to the nearest (ties to even) where it is shorter; `type` is
+// its name. Precision passes insert it (ops/passes/precision.h).
+std::vector<OutputSpec> infer_cast(const std::vector<Value*>& inputs, const Attributes& attributes) {
+  return {{inputs[0]->dims, real_type(attributes.text("type"))}};
+}
+
+const OpRegistration cast("cast", {.name = "cast",
+                                   .infer = infer_cast,
+                                   .gradient = [](const Node& node, Value* dy, std::size_t) {
+                                     return dy->graph->cast(dy, node.inputs[0]->dtype);
+                                   }});
 
 // activation: kind is gelu (exact, with erf), relu or tanh.
 Value* gradient_activation(const Node& node, Value* dy, std::size_t) {

@@ -22,10 +22,11 @@ std::vector<OutputSpec> infer_grad(const std::vector<Value*>& inputs, const Attr
 }
 
 const OpRegistration embedding(
-    "embedding", {.name = "embedding", .infer = infer, .gradient = gradient, .claims = ClaimOrder::lookup});
+    "embedding",
+    {.name = "embedding", .infer = infer, .gradient = gradient, .claims = ClaimOrder::lookup, .activations = true});
 // embedding_grad: (ids, dy) -> dE, rows added at their index
-const OpRegistration embedding_grad("embedding_grad",
-                                    {.name = "embedding_grad", .infer = infer_grad, .claims = ClaimOrder::lookup});
+const OpRegistration embedding_grad(
+    "embedding_grad", {.name = "embedding_grad", .infer = infer_grad, .claims = ClaimOrder::lookup, .widens = true});
 
 }  // namespace
 }  // namespace ctrain

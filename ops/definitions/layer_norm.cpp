@@ -13,7 +13,7 @@ namespace {
 
 std::vector<OutputSpec> rows(const std::vector<Value*>& inputs, const Attributes&) {
   const Names& dims = inputs[0]->dims;
-  return {{dims.without(dims.back()), inputs[0]->dtype}};
+  return {{dims.without(dims.back()), inputs[0]->graph->real()}};
 }
 std::vector<OutputSpec> two_rows(const std::vector<Value*>& inputs, const Attributes& attributes) {
   const OutputSpec one = rows(inputs, attributes)[0];
@@ -24,7 +24,7 @@ std::vector<OutputSpec> like_first(const std::vector<Value*>& inputs, const Attr
 }
 std::vector<OutputSpec> like_weight(const std::vector<Value*>& inputs, const Attributes&) {
   const Names& dims = inputs[0]->dims;
-  return {{Names{dims.back()}, inputs[0]->dtype}};
+  return {{Names{dims.back()}, inputs[0]->graph->real()}};
 }
 
 Value* gradient(const Node& node, Value* dy, std::size_t i) {
@@ -50,7 +50,8 @@ const OpRegistration apply("layer_norm", {.name = "layer_norm", .infer = like_fi
 const OpRegistration grad_sums("layer_norm_grad_sums", {.name = "layer_norm_grad_sums", .infer = two_rows});
 const OpRegistration grad_input("layer_norm_grad_input",
                                 {.name = "layer_norm_grad_input", .infer = like_first, .overwrites = 0});
-const OpRegistration grad_weight("layer_norm_grad_weight", {.name = "layer_norm_grad_weight", .infer = like_weight});
+const OpRegistration grad_weight("layer_norm_grad_weight",
+                                 {.name = "layer_norm_grad_weight", .infer = like_weight, .widens = true});
 
 }  // namespace
 }  // namespace ctrain

@@ -19,7 +19,7 @@ namespace {
 
 std::vector<OutputSpec> rows(const std::vector<Value*>& inputs, const Attributes&) {
   const Names& dims = inputs[0]->dims;
-  return {{dims.without(dims.back()), inputs[0]->dtype}};
+  return {{dims.without(dims.back()), inputs[0]->graph->real()}};
 }
 std::vector<OutputSpec> like_first(const std::vector<Value*>& inputs, const Attributes&) {
   return {{inputs[0]->dims, inputs[0]->dtype}};

@@ -31,8 +31,13 @@ double flops(const Extents& extents, const Attributes&) {
   return product;
 }
 
-const OpRegistration registration(
-    "matmul", {.name = "matmul", .infer = infer, .gradient = gradient, .flops = flops, .claims = ClaimOrder::product});
+const OpRegistration registration("matmul", {.name = "matmul",
+                                             .infer = infer,
+                                             .gradient = gradient,
+                                             .flops = flops,
+                                             .claims = ClaimOrder::product,
+                                             .activations = true,
+                                             .widens = true});
 
 }  // namespace
 }  // namespace ctrain

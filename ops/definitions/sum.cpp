@@ -12,10 +12,10 @@ std::vector<OutputSpec> infer(const std::vector<Value*>& inputs, const Attribute
 
 // sum_squares: the squared 2-norm of a tensor, for the norm of all gradients.
 std::vector<OutputSpec> infer_squares(const std::vector<Value*>& inputs, const Attributes&) {
-  return {{Names(), inputs[0]->dtype}};
+  return {{Names(), inputs[0]->graph->real()}};
 }
 
-const OpRegistration sum("sum", {.name = "sum", .infer = infer});
+const OpRegistration sum("sum", {.name = "sum", .infer = infer, .widens = true});
 const OpRegistration sum_squares("sum_squares", {.name = "sum_squares", .infer = infer_squares});
 
 }  // namespace

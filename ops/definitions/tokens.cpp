@@ -48,8 +48,9 @@ Value* gradient_select(const Node& node, Value* dy, std::size_t) {
 }
 
 const OpRegistration patchify("patchify", {.name = "patchify", .infer = infer_patchify, .whole = "iyx"});
-const OpRegistration set_token("set_token",
-                               {.name = "set_token", .infer = like_first, .gradient = gradient_set, .overwrites = 0});
+const OpRegistration set_token(
+    "set_token",
+    {.name = "set_token", .infer = like_first, .gradient = gradient_set, .activations = true, .overwrites = 0});
 const OpRegistration clear_token("clear_token", {.name = "clear_token", .infer = like_first, .overwrites = 0});
 const OpRegistration select_token("select_token",
                                   {.name = "select_token", .infer = without_s, .gradient = gradient_select});

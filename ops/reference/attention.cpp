@@ -92,7 +92,8 @@ Kernel attention(const LocalNode& node) {
   const Heads heads(node);
   const auto run = [=](const Invocation& call) {
     const T *q = call.in<T>(0), *kv = call.in<T>(heads.key_operand);
-    T *o = call.out<T>(0), *lse = call.out<T>(1);
+    T* o = call.out<T>(0);
+    auto* lse = call.out<Wide<T>>(1);
     auto* scores = static_cast<double*>(call.workspace);
     double* sums = scores + heads.keys;
     DropoutMask mask = heads.mask(call.state->step);
@@ -119,7 +120,7 @@ Kernel attention(const LocalNode& node) {
           }
           const double inverse = total > 0 ? 1 / total : 0;  // no key seen so far: a later turn of the ring brings some
           for (std::int64_t d = 0; d < heads.width; ++d) o[row * heads.width + d] = static_cast<T>(sums[d] * inverse);
-          lse[row] = static_cast<T>(largest + std::log(total));
+          lse[row] = static_cast<Wide<T>>(largest + std::log(total));
         }
   };
   return {run, static_cast<std::size_t>(heads.keys + heads.width) * sizeof(double)};
@@ -133,7 +134,8 @@ Kernel attention_grad(const LocalNode& node) {
   const std::int64_t queries = heads.tokens * heads.width, keys = heads.keys * heads.width;
   const auto run = [=](const Invocation& call) {
     const T *qkv = call.in<T>(0), *kv = call.in<T>(heads.key_operand);
-    const T *o = call.in<T>(1), *lse = call.in<T>(2), *d_o = call.in<T>(3);
+    const T *o = call.in<T>(1), *d_o = call.in<T>(3);
+    const auto* lse = call.in<Wide<T>>(2);
     auto* dq = static_cast<double*>(call.workspace);  // [s, d] of one head
     double *dk = dq + queries, *dv = dk + keys;
     const auto write = [&](const double* gradient, T* to) {
@@ -171,10 +173,10 @@ Kernel attention_grad(const LocalNode& node) {
   return {run, static_cast<std::size_t>(queries + 2 * keys) * sizeof(double)};
 }
 
-const ReferenceKernel attention_kernel("attention", attention<float>, attention<double>);
-const ReferenceKernel ring_kernel("ring_attention", attention<float>, attention<double>);
-const ReferenceKernel ring_grad_kernel("ring_attention_grad", attention_grad<float>, attention_grad<double>);
-const ReferenceKernel attention_grad_kernel("attention_grad", attention_grad<float>, attention_grad<double>);
+const ReferenceKernel attention_kernel("attention", []<typename T>() { return attention<T>; });
+const ReferenceKernel ring_kernel("ring_attention", []<typename T>() { return attention<T>; });
+const ReferenceKernel ring_grad_kernel("ring_attention_grad", []<typename T>() { return attention_grad<T>; });
+const ReferenceKernel attention_grad_kernel("attention_grad", []<typename T>() { return attention_grad<T>; });
 
 }  // namespace
 }  // namespace ctrain::reference

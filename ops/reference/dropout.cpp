@@ -21,7 +21,7 @@ Kernel dropout(const LocalNode& node) {
   }};
 }
 
-const ReferenceKernel registration("dropout", dropout<float>, dropout<double>);
+const ReferenceKernel registration("dropout", []<typename T>() { return dropout<T>; });
 
 }  // namespace
 }  // namespace ctrain::reference

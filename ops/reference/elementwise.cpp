@@ -1,4 +1,5 @@
-// add, bias, activation, activation_grad, divide (ops/definitions/elementwise.cpp).
+// add, bias, cast, activation, activation_grad, divide (ops/definitions/elementwise.cpp).
+#include <algorithm>
 #include <cmath>
 
 #include "memory/error.h"
@@ -72,15 +73,26 @@ Kernel activation_grad(const LocalNode& node) {
 }
 
 template <typename T>
+Kernel cast(const LocalNode& node) {
+  return with_type(node.outputs[0].dtype, [&]<typename Out>(Out) -> Kernel {
+    return {[elements = node.outputs[0].elements()](const Invocation& call) {
+      std::transform(call.in<T>(0), call.in<T>(0) + elements, call.out<Out>(),
+                     [](T number) { return static_cast<Out>(static_cast<Wide<T>>(number)); });
+    }};
+  });
+}
+
+template <typename T>
 Kernel divide(const LocalNode&) {
   return {[](const Invocation& call) { *call.out<T>() = *call.in<T>(0) / *call.in<T>(1); }};
 }
 
-const ReferenceKernel add_kernel("add", add<float>, add<double>);
-const ReferenceKernel bias_kernel("bias", bias<float>, bias<double>);
-const ReferenceKernel activation_kernel("activation", activation<float>, activation<double>);
-const ReferenceKernel activation_grad_kernel("activation_grad", activation_grad<float>, activation_grad<double>);
-const ReferenceKernel divide_kernel("divide", divide<float>, divide<double>);
+const ReferenceKernel add_kernel("add", []<typename T>() { return add<T>; });
+const ReferenceKernel bias_kernel("bias", []<typename T>() { return bias<T>; });
+const ReferenceKernel activation_kernel("activation", []<typename T>() { return activation<T>; });
+const ReferenceKernel activation_grad_kernel("activation_grad", []<typename T>() { return activation_grad<T>; });
+const ReferenceKernel cast_kernel("cast", []<typename T>() { return cast<T>; });
+const ReferenceKernel divide_kernel("divide", []<typename T>() { return divide<T>; });
 
 }  // namespace
 }  // namespace ctrain::reference

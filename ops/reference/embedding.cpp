@@ -27,7 +27,7 @@ Kernel embedding(const LocalNode& node) {
 }
 
 // ids [..], dy [.., h] -> dE [v, h]
-template <typename T>
+template <typename T, typename Out>
 Kernel embedding_grad(const LocalNode& node) {
   const Operand& table = node.outputs[0];
   const std::int64_t width = table.shape[1], count = node.inputs[0].elements(), elements = table.elements();
@@ -41,13 +41,18 @@ Kernel embedding_grad(const LocalNode& node) {
       if (row < 0) continue;
       for (std::int64_t j = 0; j < width; ++j) sums[row * width + j] += dy[j];
     }
-    std::transform(sums, sums + elements, call.out<T>(), [](double value) { return static_cast<T>(value); });
+    std::transform(sums, sums + elements, call.out<Out>(), [](double value) { return static_cast<Out>(value); });
   };
   return {run, static_cast<std::size_t>(elements) * sizeof(double)};
 }
 
-const ReferenceKernel embedding_kernel("embedding", embedding<float>, embedding<double>);
-const ReferenceKernel embedding_grad_kernel("embedding_grad", embedding_grad<float>, embedding_grad<double>);
+template <typename T>
+Kernel any_embedding_grad(const LocalNode& node) {
+  return with_output_type<T>(node, [&]<typename Out>() { return embedding_grad<T, Out>(node); });
+}
+
+const ReferenceKernel embedding_kernel("embedding", []<typename T>() { return embedding<T>; });
+const ReferenceKernel embedding_grad_kernel("embedding_grad", []<typename T>() { return any_embedding_grad<T>; });
 
 }  // namespace
 }  // namespace ctrain::reference

@@ -12,7 +12,6 @@ namespace ctrain::reference {
 namespace {
 
 // A kernel that runs others in order. Operands are numbered: the node's inputs, its outputs, then temporaries.
-template <typename T>
 class Composition {
  public:
   explicit Composition(const LocalNode& node) : node_(node), operands_(node.inputs), inputs_(node.inputs.size()) {
@@ -43,7 +42,7 @@ class Composition {
     std::size_t workspace = shared;
     for (std::size_t i = inputs_ + node_.outputs.size(); i < operands_.size(); ++i) {
       temporaries.push_back(workspace);
-      workspace += static_cast<std::size_t>(operands_[i].elements()) * sizeof(T);
+      workspace += static_cast<std::size_t>(operands_[i].elements()) * size_of(operands_[i].dtype);
     }
     require(operands_.size() <= most, "a fused kernel of {} operands", operands_.size());
     const auto run = [parts = parts_, temporaries](const Invocation& call) {
@@ -73,25 +72,22 @@ class Composition {
   std::vector<Part> parts_;
 };
 
-template <typename T>
 Kernel linear(const LocalNode& node) {
   require(!node.accumulate, "linear adds its bias once: it cannot accumulate");
-  return Composition<T>(node).then("matmul", {0, 1}, {3}).then("bias", {3, 2}, {3}).kernel();
+  return Composition(node).then("matmul", {0, 1}, {3}).then("bias", {3, 2}, {3}).kernel();
 }
 
-template <typename T>
 Kernel layer_norm(const LocalNode& node) {
-  return Composition<T>(node)
+  return Composition(node)
       .then("layer_norm_sum", {0}, {4})
       .then("layer_norm_squares", {0, 4}, {5})
       .then("layer_norm", {0, 4, 5, 1, 2}, {3})
       .kernel();
 }
 
-template <typename T>
 Kernel layer_norm_grad(const LocalNode& node) {
   const Operand& row_sums = node.inputs[2];
-  return Composition<T>(node)
+  return Composition(node)
       .temporary(row_sums)
       .temporary(row_sums)
       .then("layer_norm_grad_sums", {0, 1, 2, 3, 4}, {8, 9})
@@ -101,9 +97,9 @@ Kernel layer_norm_grad(const LocalNode& node) {
       .kernel();
 }
 
-const ReferenceKernel linear_kernel("linear", linear<float>, linear<double>);
-const ReferenceKernel norm_kernel("layer_norm_fused", layer_norm<float>, layer_norm<double>);
-const ReferenceKernel norm_grad_kernel("layer_norm_grad_fused", layer_norm_grad<float>, layer_norm_grad<double>);
+const ReferenceKernel linear_kernel("linear", []<typename>() { return linear; });
+const ReferenceKernel norm_kernel("layer_norm_fused", []<typename>() { return layer_norm; });
+const ReferenceKernel norm_grad_kernel("layer_norm_grad_fused", []<typename>() { return layer_norm_grad; });
 
 }  // namespace
 }  // namespace ctrain::reference

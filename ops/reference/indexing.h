@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "memory/error.h"
 #include "ops/kernel.h"
+#include "ops/narrow_floats.h"
 
 namespace ctrain::reference {
 
@@ -44,12 +46,25 @@ ElementMap positions(const Operand& block, const Operand& operand);
 // Logical flat index over those dimensions of the block that are in `over`: row-major, logical extents.
 ElementMap logical_index(const LocalNode& node, const Operand& block, const Names& over);
 
-// Registers a kernel of the reference backend in both element types.
+// Registers the kernels of the reference backend: make.operator()<T>() is the factory for activations of type T, with
+// statistics, parameters and losses of type Wide<T>.
 struct ReferenceKernel {
-  ReferenceKernel(const std::string& op, const KernelFactory& f32, const KernelFactory& f64) {
-    KernelTable::instance().add(Backend::reference, op, DType::f32, f32);
-    KernelTable::instance().add(Backend::reference, op, DType::f64, f64);
+  template <typename Make>
+  ReferenceKernel(const std::string& op, const Make& make) {
+    KernelTable::instance().add(Backend::reference, op, DType::f32, make.template operator()<float>());
+    KernelTable::instance().add(Backend::reference, op, DType::f64, make.template operator()<double>());
+    KernelTable::instance().add(Backend::reference, op, DType::bf16, make.template operator()<Bfloat16>());
+    KernelTable::instance().add(Backend::reference, op, DType::f16, make.template operator()<Float16>());
   }
 };
+
+// A sum whose output is of the type of its operands or wider: make.operator()<Out>() with the one that the node has.
+template <typename T, typename Make>
+Kernel with_output_type(const LocalNode& node, const Make& make) {
+  if (node.outputs[0].dtype == kernel_type(node)) return make.template operator()<T>();
+  require(node.outputs[0].dtype == dtype_of<Wide<T>>(), "{} of {} as {}", node.op, name_of(kernel_type(node)),
+          name_of(node.outputs[0].dtype));
+  return make.template operator()<Wide<T>>();
+}
 
 }  // namespace ctrain::reference

@@ -31,8 +31,8 @@ Kernel layer_norm_sum(const LocalNode& node) {
     const T* x = call.in<T>(0);
     for (std::int64_t row = 0; row < rows.count; ++row, x += rows.width) {
       double total = 0;
-      for (std::int64_t j = 0; j < rows.width; ++j) total += rows.valid(j) ? x[j] : 0;
-      call.out<T>()[row] = static_cast<T>(total);
+      for (std::int64_t j = 0; j < rows.width; ++j) total += rows.valid(j) ? static_cast<double>(x[j]) : 0;
+      call.out<Wide<T>>()[row] = static_cast<Wide<T>>(total);
     }
   }};
 }
@@ -41,12 +41,13 @@ template <typename T>
 Kernel layer_norm_squares(const LocalNode& node) {
   const NormalRows rows(node, 0);
   return {[=](const Invocation& call) {
-    const T *x = call.in<T>(0), *sum = call.in<T>(1);
+    const T* x = call.in<T>(0);
+    const auto* sum = call.in<Wide<T>>(1);
     for (std::int64_t row = 0; row < rows.count; ++row, x += rows.width) {
       const double mean = rows.mean(sum[row]);
       double total = 0;
       for (std::int64_t j = 0; j < rows.width; ++j) total += rows.valid(j) ? (x[j] - mean) * (x[j] - mean) : 0;
-      call.out<T>()[row] = static_cast<T>(total);
+      call.out<Wide<T>>()[row] = static_cast<Wide<T>>(total);
     }
   }};
 }
@@ -56,13 +57,14 @@ template <typename T>
 Kernel layer_norm(const LocalNode& node) {
   const NormalRows rows = normal_rows(node);
   return {[=](const Invocation& call) {
-    const T *x = call.in<T>(0), *sum = call.in<T>(1), *squares = call.in<T>(2);
-    const T *weight = call.in<T>(3), *bias = call.in<T>(4);
+    const T* x = call.in<T>(0);
+    const auto *sum = call.in<Wide<T>>(1), *squares = call.in<Wide<T>>(2);
+    const auto *weight = call.in<Wide<T>>(3), *bias = call.in<Wide<T>>(4);
     T* y = call.out<T>();
     for (std::int64_t row = 0; row < rows.count; ++row, x += rows.width, y += rows.width) {
       const auto [mean, rstd] = rows.row(sum[row], squares[row]);
       for (std::int64_t j = 0; j < rows.width; ++j)
-        y[j] = rows.valid(j) ? static_cast<T>((x[j] - mean) * rstd * weight[j] + bias[j]) : 0;
+        y[j] = rows.valid(j) ? static_cast<T>((x[j] - mean) * rstd * weight[j] + bias[j]) : T{0};
     }
   }};
 }
@@ -72,8 +74,9 @@ template <typename T>
 Kernel layer_norm_grad_sums(const LocalNode& node) {
   const NormalRows rows = normal_rows(node);
   return {[=](const Invocation& call) {
-    const T *dy = call.in<T>(0), *x = call.in<T>(1), *sum = call.in<T>(2), *squares = call.in<T>(3);
-    const T* weight = call.in<T>(4);
+    const T *dy = call.in<T>(0), *x = call.in<T>(1);
+    const auto *sum = call.in<Wide<T>>(2), *squares = call.in<Wide<T>>(3);
+    const auto* weight = call.in<Wide<T>>(4);
     for (std::int64_t row = 0; row < rows.count; ++row, dy += rows.width, x += rows.width) {
       const auto [mean, rstd] = rows.row(sum[row], squares[row]);
       double total = 0, total_normal = 0;
@@ -83,8 +86,8 @@ Kernel layer_norm_grad_sums(const LocalNode& node) {
         total += scaled;
         total_normal += scaled * (x[j] - mean) * rstd;
       }
-      call.out<T>(0)[row] = static_cast<T>(total);
-      call.out<T>(1)[row] = static_cast<T>(total_normal);
+      call.out<Wide<T>>(0)[row] = static_cast<Wide<T>>(total);
+      call.out<Wide<T>>(1)[row] = static_cast<Wide<T>>(total_normal);
     }
   }};
 }
@@ -94,15 +97,16 @@ template <typename T>
 Kernel layer_norm_grad_input(const LocalNode& node) {
   const NormalRows rows = normal_rows(node);
   return {[=](const Invocation& call) {
-    const T *dy = call.in<T>(0), *x = call.in<T>(1), *sum = call.in<T>(2), *squares = call.in<T>(3);
-    const T *weight = call.in<T>(4), *sums0 = call.in<T>(5), *sums1 = call.in<T>(6);
+    const T *dy = call.in<T>(0), *x = call.in<T>(1);
+    const auto *sum = call.in<Wide<T>>(2), *squares = call.in<Wide<T>>(3);
+    const auto *weight = call.in<Wide<T>>(4), *sums0 = call.in<Wide<T>>(5), *sums1 = call.in<Wide<T>>(6);
     T* dx = call.out<T>();
     for (std::int64_t row = 0; row < rows.count; ++row, dy += rows.width, x += rows.width, dx += rows.width) {
       const auto [mean, rstd] = rows.row(sum[row], squares[row]);
       const double mean0 = rows.mean(sums0[row]), mean1 = rows.mean(sums1[row]);
       for (std::int64_t j = 0; j < rows.width; ++j) {
         const double normal = (x[j] - mean) * rstd, scaled = static_cast<double>(dy[j]) * weight[j];
-        dx[j] = rows.valid(j) ? static_cast<T>(rstd * (scaled - mean0 - normal * mean1)) : 0;
+        dx[j] = rows.valid(j) ? static_cast<T>(rstd * (scaled - mean0 - normal * mean1)) : T{0};
       }
     }
   }};
@@ -113,25 +117,25 @@ template <typename T>
 Kernel layer_norm_grad_weight(const LocalNode& node) {
   const NormalRows rows = normal_rows(node);
   const auto run = [=](const Invocation& call) {
-    const T *dy = call.in<T>(0), *x = call.in<T>(1), *sum = call.in<T>(2), *squares = call.in<T>(3);
+    const T *dy = call.in<T>(0), *x = call.in<T>(1);
+    const auto *sum = call.in<Wide<T>>(2), *squares = call.in<Wide<T>>(3);
     auto* totals = static_cast<double*>(call.workspace);
     std::fill_n(totals, rows.width, 0.0);
     for (std::int64_t row = 0; row < rows.count; ++row, dy += rows.width, x += rows.width) {
       const auto [mean, rstd] = rows.row(sum[row], squares[row]);
       for (std::int64_t j = 0; j < rows.width; ++j) totals[j] += rows.valid(j) ? dy[j] * (x[j] - mean) * rstd : 0;
     }
-    for (std::int64_t j = 0; j < rows.width; ++j) call.out<T>()[j] = static_cast<T>(totals[j]);
+    for (std::int64_t j = 0; j < rows.width; ++j) call.out<Wide<T>>()[j] = static_cast<Wide<T>>(totals[j]);
   };
   return {run, static_cast<std::size_t>(rows.width) * sizeof(double)};
 }
 
-const ReferenceKernel sum("layer_norm_sum", layer_norm_sum<float>, layer_norm_sum<double>);
-const ReferenceKernel squares("layer_norm_squares", layer_norm_squares<float>, layer_norm_squares<double>);
-const ReferenceKernel apply("layer_norm", layer_norm<float>, layer_norm<double>);
-const ReferenceKernel grad_sums("layer_norm_grad_sums", layer_norm_grad_sums<float>, layer_norm_grad_sums<double>);
-const ReferenceKernel grad_input("layer_norm_grad_input", layer_norm_grad_input<float>, layer_norm_grad_input<double>);
-const ReferenceKernel grad_weight("layer_norm_grad_weight", layer_norm_grad_weight<float>,
-                                  layer_norm_grad_weight<double>);
+const ReferenceKernel sum("layer_norm_sum", []<typename T>() { return layer_norm_sum<T>; });
+const ReferenceKernel squares("layer_norm_squares", []<typename T>() { return layer_norm_squares<T>; });
+const ReferenceKernel apply("layer_norm", []<typename T>() { return layer_norm<T>; });
+const ReferenceKernel grad_sums("layer_norm_grad_sums", []<typename T>() { return layer_norm_grad_sums<T>; });
+const ReferenceKernel grad_input("layer_norm_grad_input", []<typename T>() { return layer_norm_grad_input<T>; });
+const ReferenceKernel grad_weight("layer_norm_grad_weight", []<typename T>() { return layer_norm_grad_weight<T>; });
 
 }  // namespace
 }  // namespace ctrain::reference

@@ -17,7 +17,7 @@ Kernel class_max(const LocalNode& node) {
       T largest = -INFINITY;
       for (std::int64_t j = 0; j < rows.width; ++j)
         if (rows.valid(j)) largest = std::max(largest, x[j]);
-      call.out<T>()[row] = largest;
+      call.out<Wide<T>>()[row] = largest;
     }
   }};
 }
@@ -27,12 +27,13 @@ template <typename T>
 Kernel class_sum_exp(const LocalNode& node) {
   const Rows rows(node, node.inputs[0]);
   return {[=](const Invocation& call) {
-    const T *x = call.in<T>(0), *largest = call.in<T>(1);
+    const T* x = call.in<T>(0);
+    const auto* largest = call.in<Wide<T>>(1);
     for (std::int64_t row = 0; row < rows.count; ++row, x += rows.width) {
       double total = 0;
       for (std::int64_t j = 0; j < rows.width; ++j)
         if (rows.valid(j)) total += std::exp(static_cast<double>(x[j]) - largest[row]);
-      call.out<T>()[row] = static_cast<T>(total);
+      call.out<Wide<T>>()[row] = static_cast<Wide<T>>(total);
     }
   }};
 }
@@ -59,7 +60,7 @@ Kernel class_target(const LocalNode& node) {
       double total = 0;
       for (std::int64_t j = 0; labels[row] >= 0 && j < rows.width; ++j)
         if (rows.valid(j)) total += target.probability(j, labels[row]) * x[j];
-      call.out<T>()[row] = static_cast<T>(total);
+      call.out<Wide<T>>()[row] = static_cast<Wide<T>>(total);
     }
   }};
 }
@@ -74,7 +75,7 @@ Kernel class_nll(const LocalNode& node) {
     for (std::int64_t row = 0; row < count; ++row) {
       const bool valid = labels[row] >= 0;
       call.out<T>()[row] =
-          valid ? static_cast<T>(std::log(static_cast<double>(sum_exp[row])) + largest[row] - target[row]) : 0;
+          valid ? static_cast<T>(std::log(static_cast<double>(sum_exp[row])) + largest[row] - target[row]) : T{0};
     }
   }};
 }
@@ -84,9 +85,10 @@ template <typename T>
 Kernel cross_entropy_grad(const LocalNode& node) {
   return {[target = Target(node)](const Invocation& call) {
     const Rows& rows = target.rows;
-    const T *x = call.in<T>(0), *largest = call.in<T>(1), *sum_exp = call.in<T>(2);
+    const T* x = call.in<T>(0);
+    const auto *largest = call.in<Wide<T>>(1), *sum_exp = call.in<Wide<T>>(2);
     const auto* labels = call.in<std::int32_t>(3);
-    const double count = *call.in<T>(4);
+    const double count = *call.in<Wide<T>>(4);
     T* dx = call.out<T>();
     for (std::int64_t row = 0; row < rows.count; ++row, x += rows.width, dx += rows.width) {
       std::fill_n(dx, rows.width, T{0});
@@ -104,7 +106,8 @@ template <typename T>
 Kernel squared_error(const LocalNode& node) {
   const Rows rows(node, node.inputs[0]);
   return {[=](const Invocation& call) {
-    const T *x = call.in<T>(0), *y = call.in<T>(1);
+    const T* x = call.in<T>(0);
+    const auto* y = call.in<Wide<T>>(1);
     const auto* labels = call.in<std::int32_t>(2);
     for (std::int64_t row = 0; row < rows.count; ++row, x += rows.width, y += rows.width) {
       double total = 0;
@@ -112,7 +115,7 @@ Kernel squared_error(const LocalNode& node) {
         const double difference = rows.valid(j) ? static_cast<double>(x[j]) - y[j] : 0;
         total += difference * difference;
       }
-      call.out<T>()[row] = static_cast<T>(total / static_cast<double>(rows.extent));
+      call.out<Wide<T>>()[row] = static_cast<Wide<T>>(total / static_cast<double>(rows.extent));
     }
   }};
 }
@@ -122,13 +125,14 @@ template <typename T>
 Kernel squared_error_grad(const LocalNode& node) {
   const Rows rows(node, node.inputs[0]);
   return {[=](const Invocation& call) {
-    const T *x = call.in<T>(0), *y = call.in<T>(1);
+    const T* x = call.in<T>(0);
+    const auto* y = call.in<Wide<T>>(1);
     const auto* labels = call.in<std::int32_t>(2);
-    const double factor = 2 / (static_cast<double>(rows.extent) * *call.in<T>(3));
+    const double factor = 2 / (static_cast<double>(rows.extent) * *call.in<Wide<T>>(3));
     T* dx = call.out<T>();
     for (std::int64_t row = 0; row < rows.count; ++row)
       for (std::int64_t j = 0; j < rows.width; ++j, ++x, ++y)
-        *dx++ = labels[row] >= 0 && rows.valid(j) ? static_cast<T>(factor * (static_cast<double>(*x) - *y)) : 0;
+        *dx++ = labels[row] >= 0 && rows.valid(j) ? static_cast<T>(factor * (static_cast<double>(*x) - *y)) : T{0};
   }};
 }
 
@@ -146,13 +150,14 @@ template <typename T>
 Kernel class_place(const LocalNode& node) {
   const Rows rows(node, node.inputs[0]);
   return {[=](const Invocation& call) {
-    const T *x = call.in<T>(0), *largest = call.in<T>(1);
+    const T* x = call.in<T>(0);
+    const auto* largest = call.in<Wide<T>>(1);
     for (std::int64_t row = 0; row < rows.count; ++row, x += rows.width) {
-      T place = -INFINITY;
+      Wide<T> place = -INFINITY;
       for (std::int64_t j = 0; j < rows.width; ++j)
         if (rows.valid(j) && x[j] == largest[row])
-          place = std::max(place, -static_cast<T>(rows.logical[static_cast<std::size_t>(j)]));
-      call.out<T>()[row] = place;
+          place = std::max(place, -static_cast<Wide<T>>(rows.logical[static_cast<std::size_t>(j)]));
+      call.out<Wide<T>>()[row] = place;
     }
   }};
 }
@@ -169,16 +174,16 @@ Kernel correct(const LocalNode& node) {
   }};
 }
 
-const ReferenceKernel max_kernel("class_max", class_max<float>, class_max<double>);
-const ReferenceKernel sum_exp_kernel("class_sum_exp", class_sum_exp<float>, class_sum_exp<double>);
-const ReferenceKernel target_kernel("class_target", class_target<float>, class_target<double>);
-const ReferenceKernel nll_kernel("class_nll", class_nll<float>, class_nll<double>);
-const ReferenceKernel entropy_grad_kernel("cross_entropy_grad", cross_entropy_grad<float>, cross_entropy_grad<double>);
-const ReferenceKernel squared_kernel("squared_error", squared_error<float>, squared_error<double>);
-const ReferenceKernel squared_grad_kernel("squared_error_grad", squared_error_grad<float>, squared_error_grad<double>);
-const ReferenceKernel count_kernel("label_count", label_count<float>, label_count<double>);
-const ReferenceKernel place_kernel("class_place", class_place<float>, class_place<double>);
-const ReferenceKernel correct_kernel("correct", correct<float>, correct<double>);
+const ReferenceKernel max_kernel("class_max", []<typename T>() { return class_max<T>; });
+const ReferenceKernel sum_exp_kernel("class_sum_exp", []<typename T>() { return class_sum_exp<T>; });
+const ReferenceKernel target_kernel("class_target", []<typename T>() { return class_target<T>; });
+const ReferenceKernel nll_kernel("class_nll", []<typename T>() { return class_nll<T>; });
+const ReferenceKernel entropy_grad_kernel("cross_entropy_grad", []<typename T>() { return cross_entropy_grad<T>; });
+const ReferenceKernel squared_kernel("squared_error", []<typename T>() { return squared_error<T>; });
+const ReferenceKernel squared_grad_kernel("squared_error_grad", []<typename T>() { return squared_error_grad<T>; });
+const ReferenceKernel count_kernel("label_count", []<typename T>() { return label_count<T>; });
+const ReferenceKernel place_kernel("class_place", []<typename T>() { return class_place<T>; });
+const ReferenceKernel correct_kernel("correct", []<typename T>() { return correct<T>; });
 
 }  // namespace
 }  // namespace ctrain::reference

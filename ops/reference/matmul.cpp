@@ -36,7 +36,7 @@ void add_products(const T* a, const std::vector<std::int64_t>& a_offsets, const 
   }
 }
 
-template <typename T>
+template <typename T, typename Out>
 Kernel matmul(const LocalNode& node) {
   const Operand &a = node.inputs[0], &b = node.inputs[1], &c = node.outputs[0];
   const EinsumNames names = einsum_names(a, b, c);
@@ -54,7 +54,7 @@ Kernel matmul(const LocalNode& node) {
     for (std::size_t batch_index = 0; batch_index < batch_a.size(); ++batch_index) {
       const T* in_a = call.in<T>(0) + batch_a[batch_index];
       const T* in_b = call.in<T>(1) + batch_b[batch_index];
-      T* out = call.out<T>() + batch_c[batch_index];
+      Out* out = call.out<Out>() + batch_c[batch_index];
       for (std::int64_t first = 0; first < n; first += tile) {
         const std::int64_t width = std::min(tile, n - first);
         const std::int64_t *tile_b = columns_b.data() + first, *tile_c = columns_c.data() + first;
@@ -62,10 +62,10 @@ Kernel matmul(const LocalNode& node) {
           for (std::int64_t j = 0; j < width; ++j)
             packed[k * width + j] = in_b[contracted_b[static_cast<std::size_t>(k)] + tile_b[j]];
         for (std::size_t m = 0; m < rows_a.size(); ++m) {
-          T* out_row = out + rows_c[m];
+          Out* out_row = out + rows_c[m];
           for (std::int64_t j = 0; j < width; ++j) sums[j] = accumulate ? static_cast<double>(out_row[tile_c[j]]) : 0;
           add_products(in_a + rows_a[m], contracted_a, packed, width, sums);
-          for (std::int64_t j = 0; j < width; ++j) out_row[tile_c[j]] = static_cast<T>(sums[j]);
+          for (std::int64_t j = 0; j < width; ++j) out_row[tile_c[j]] = static_cast<Out>(sums[j]);
         }
       }
     }
@@ -74,7 +74,12 @@ Kernel matmul(const LocalNode& node) {
   return {run, static_cast<std::size_t>((depth + 1) * widest) * sizeof(double)};
 }
 
-const ReferenceKernel registration("matmul", matmul<float>, matmul<double>);
+template <typename T>
+Kernel any_matmul(const LocalNode& node) {
+  return with_output_type<T>(node, [&]<typename Out>() { return matmul<T, Out>(node); });
+}
+
+const ReferenceKernel registration("matmul", []<typename T>() { return any_matmul<T>; });
 
 }  // namespace
 }  // namespace ctrain::reference

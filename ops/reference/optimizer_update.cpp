@@ -51,8 +51,8 @@ Kernel adam_update(const LocalNode& node) {
   }};
 }
 
-const ReferenceKernel sgd_kernel("sgd_update", sgd_update<float>, sgd_update<double>);
-const ReferenceKernel adam_kernel("adam_update", adam_update<float>, adam_update<double>);
+const ReferenceKernel sgd_kernel("sgd_update", []<typename T>() { return sgd_update<T>; });
+const ReferenceKernel adam_kernel("adam_update", []<typename T>() { return adam_update<T>; });
 
 }  // namespace
 }  // namespace ctrain::reference

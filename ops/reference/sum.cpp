@@ -6,7 +6,7 @@
 namespace ctrain::reference {
 namespace {
 
-template <typename T>
+template <typename T, typename Out>
 Kernel sum(const LocalNode& node) {
   const Rows x_rows(node, node.inputs[0]);
   const ElementMap target = positions(node.inputs[0], node.outputs[0]);
@@ -17,9 +17,14 @@ Kernel sum(const LocalNode& node) {
     std::fill_n(sums, elements, 0.0);
     for (std::int64_t row = 0; row < x_rows.count; ++row)
       for (std::int64_t column = 0; column < x_rows.width; ++column) sums[target(row, column)] += *x++;
-    std::transform(sums, sums + elements, call.out<T>(), [](double value) { return static_cast<T>(value); });
+    std::transform(sums, sums + elements, call.out<Out>(), [](double value) { return static_cast<Out>(value); });
   };
   return {run, static_cast<std::size_t>(elements) * sizeof(double)};
+}
+
+template <typename T>
+Kernel any_sum(const LocalNode& node) {
+  return with_output_type<T>(node, [&]<typename Out>() { return sum<T, Out>(node); });
 }
 
 template <typename T>
@@ -29,12 +34,12 @@ Kernel sum_squares(const LocalNode& node) {
     const T* x = call.in<T>(0);
     double total = 0;
     for (std::int64_t i = 0; i < elements; ++i) total += static_cast<double>(x[i]) * x[i];
-    *call.out<T>() = static_cast<T>(total);
+    *call.out<Wide<T>>() = static_cast<Wide<T>>(total);
   }};
 }
 
-const ReferenceKernel sum_kernel("sum", sum<float>, sum<double>);
-const ReferenceKernel sum_squares_kernel("sum_squares", sum_squares<float>, sum_squares<double>);
+const ReferenceKernel sum_kernel("sum", []<typename T>() { return any_sum<T>; });
+const ReferenceKernel sum_squares_kernel("sum_squares", []<typename T>() { return sum_squares<T>; });
 
 }  // namespace
 }  // namespace ctrain::reference

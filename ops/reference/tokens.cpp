@@ -96,11 +96,11 @@ Kernel place_token(const LocalNode& node) {
   }};
 }
 
-const ReferenceKernel patchify_kernel("patchify", patchify<float>, patchify<double>);
-const ReferenceKernel set_kernel("set_token", set_token<float>, set_token<double>);
-const ReferenceKernel clear_kernel("clear_token", clear_token<float>, clear_token<double>);
-const ReferenceKernel select_kernel("select_token", select_token<float>, select_token<double>);
-const ReferenceKernel place_kernel("place_token", place_token<float>, place_token<double>);
+const ReferenceKernel patchify_kernel("patchify", []<typename T>() { return patchify<T>; });
+const ReferenceKernel set_kernel("set_token", []<typename T>() { return set_token<T>; });
+const ReferenceKernel clear_kernel("clear_token", []<typename T>() { return clear_token<T>; });
+const ReferenceKernel select_kernel("select_token", []<typename T>() { return select_token<T>; });
+const ReferenceKernel place_kernel("place_token", []<typename T>() { return place_token<T>; });
 
 }  // namespace
 }  // namespace ctrain::reference

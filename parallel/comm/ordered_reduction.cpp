@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
+
+#include "ops/narrow_floats.h"
 
 namespace ctrain {
 namespace {
@@ -24,22 +25,22 @@ struct Max {
 };
 
 template <typename T, typename Operator>
-void combine(T* __restrict total, const T* __restrict source, std::int64_t count, Operator apply) {
-  for (std::int64_t i = 0; i < count; ++i) total[i] = apply(total[i], source[i]);
+void combine(Wide<T>* __restrict total, const T* __restrict source, std::int64_t count, Operator apply) {
+  for (std::int64_t i = 0; i < count; ++i) total[i] = apply(total[i], static_cast<Wide<T>>(source[i]));
 }
 
 template <typename T, typename Operator>
 void reduce_blocks(std::span<const void* const> sources, std::span<void* const> targets, std::int64_t count,
                    Operator apply) {
-  constexpr std::int64_t block = block_bytes / static_cast<std::int64_t>(sizeof(T));
-  alignas(cache_line) std::array<T, block> total;  // apart from the targets, since one may be a source
+  constexpr std::int64_t block = block_bytes / static_cast<std::int64_t>(sizeof(Wide<T>));
+  alignas(cache_line) std::array<Wide<T>, block> total;  // apart from the targets, since one may be a source
   for (std::int64_t begin = 0; begin < count; begin += block) {
     const std::int64_t length = std::min(block, count - begin);
-    const std::size_t bytes = static_cast<std::size_t>(length) * sizeof(T);
-    std::memcpy(total.data(), static_cast<const T*>(sources.front()) + begin, bytes);
+    const T* first = static_cast<const T*>(sources.front()) + begin;
+    std::copy(first, first + length, total.data());
     for (const void* source : sources.subspan(1))
       combine(total.data(), static_cast<const T*>(source) + begin, length, apply);
-    for (void* target : targets) std::memcpy(static_cast<T*>(target) + begin, total.data(), bytes);
+    for (void* target : targets) std::copy(total.data(), total.data() + length, static_cast<T*>(target) + begin);
   }
 }
 
@@ -64,8 +65,9 @@ void reduce_in_order(DType dtype, Reduction reduction, std::span<const void* con
     case DType::i32:
       return reduce_typed<std::int32_t>(reduction, sources, targets, count);
     case DType::bf16:
+      return reduce_typed<Bfloat16>(reduction, sources, targets, count);
     case DType::f16:
-      throw running_error("sums of {} on the host", name_of(dtype));
+      return reduce_typed<Float16>(reduction, sources, targets, count);
   }
 }
 

@@ -11,7 +11,8 @@
 namespace ctrain {
 
 // target[i] = (source_0[i] + source_1[i]) + source_2[i] ..., 0 <= i < count, for every target; or the maximum, NaN
-// where one is NaN. A target may be one of the sources; apart from that they do not overlap.
+// where one is NaN. bf16 and fp16 are added in fp32 and rounded once. A target may be one of the sources; apart from
+// that they do not overlap.
 void reduce_in_order(DType dtype, Reduction reduction, std::span<const void* const> sources,
                      std::span<void* const> targets, std::int64_t count);
 

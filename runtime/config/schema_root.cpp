@@ -55,7 +55,6 @@ std::vector<Field> later_fields() {
   const Type flag = boolean(), count = integer(1), size = real(0);
   return {
       later("fp16", any_mapping, {}, {"{mode: null}"}),
-      later("mixed_precision", text()),
       later("gradient_accumulation", count, {}, {"1"}),
       later("clip_grad_norm", size, {}, {"0", "0.0"}),
       later("clip_grad_value", size, {}, {"0", "0.0"}),
@@ -84,6 +83,8 @@ std::vector<Field> make_root_fields() {
   std::vector<Field> fields = {
       {"parallel", parallel_type(), "{}", "how many ranks share the work, and how"},
       {"dtype", choice({"fp32", "fp64"}), "fp32", "precision; fp64 runs the reference kernels, for checking"},
+      {"mixed_precision", choice({"bf16"}, {"fp16", "fp16_naive", "fp16_apex", "fp8"}), absent,
+       "a shorter type for activations; parameters, their gradients, optimizer states and losses stay fp32"},
       {"SEED",
        integer(0, std::numeric_limits<double>::infinity()),
        "1024",

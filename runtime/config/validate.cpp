@@ -145,6 +145,12 @@ void validate_schedule(const Setting& root, Problems& problems) {
   }
 }
 
+void validate_precision(const Setting& root, Problems& problems) {
+  const Setting *mixed = given(root, "mixed_precision"), *type = given(root, "dtype");
+  if (mixed != nullptr && type != nullptr && type->text() != "fp32")
+    problems.add(*mixed, "mixed_precision", fmt::format("dtype: fp32, not {}", type->text()));
+}
+
 }  // namespace
 
 void validate(const Setting& root, const std::optional<RunSizes>& sizes, Problems& problems) {
@@ -159,6 +165,7 @@ void validate(const Setting& root, const std::optional<RunSizes>& sizes, Problem
   if (sizes && sizes->batch_per_data_rank > 0) validate_loaders(root, sizes->batch_per_data_rank, problems);
   validate_datasets(root, problems);
   validate_schedule(root, problems);
+  validate_precision(root, problems);
 }
 
 }  // namespace ctrain

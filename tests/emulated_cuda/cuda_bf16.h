@@ -1,12 +1,13 @@
-// Stand-in for CUDA's header of the same name: the type, its conversions, and pairs. Conversions are explicit here:
-// kernels compute in fp32.
+// Stand-in for CUDA's header of the same name: the type, its conversions, and pairs.
 #pragma once
 
 #include <vector_types.h>
 
-#include "tests/support/narrow_floats.h"
+#include "ops/narrow_floats.h"
 
-using __nv_bfloat16 = ctrain::testing::Bfloat16;
+struct __nv_bfloat16 : ctrain::Bfloat16 {
+  using ctrain::Bfloat16::Bfloat16;
+};
 struct alignas(4) __nv_bfloat162 {
   __nv_bfloat16 x, y;
 };

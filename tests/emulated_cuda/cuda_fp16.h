@@ -1,12 +1,13 @@
-// Stand-in for CUDA's header of the same name: the type, its conversions, and pairs. Conversions are explicit here:
-// kernels compute in fp32.
+// Stand-in for CUDA's header of the same name: the type, its conversions, and pairs.
 #pragma once
 
 #include <vector_types.h>
 
-#include "tests/support/narrow_floats.h"
+#include "ops/narrow_floats.h"
 
-using __half = ctrain::testing::Float16;
+struct __half : ctrain::Float16 {
+  using ctrain::Float16::Float16;
+};
 using half = __half;
 struct alignas(4) __half2 {
   __half x, y;

@@ -8,8 +8,12 @@ namespace {
 
 using Build = std::function<Value*(Graph&)>;
 
-Value* real(Graph& graph, const std::string& name, const Names& dims) {
+Value* weight(Graph& graph, const std::string& name, const Names& dims) {
   return graph.parameter(name, dims, ParameterRole::linear, {});
+}
+// An operand in the type of activations.
+Value* real(Graph& graph, const std::string& name, const Names& dims) {
+  return graph.cast(weight(graph, name, dims), graph.activation());
 }
 Value* integers(Graph& graph, const std::string& name, const Names& dims) {
   return graph.input(name, dims, DType::i32);
@@ -49,8 +53,8 @@ Build only(const std::function<void(Graph&)>& build) {
 
 Build sgd(bool momentum) {
   return only([=](Graph& g) {
-    Value* p = real(g, "p", "hf");
-    std::vector<Value*> operands{p, real(g, "g", "hf")};
+    Value* p = weight(g, "p", "hf");
+    std::vector<Value*> operands{p, weight(g, "g", "hf")};
     if (momentum) operands.push_back(g.state("velocity", p));
     g.apply("sgd_update", operands, {{"momentum", 0.9}, {"decay", 0.01}});
   });
@@ -58,16 +62,16 @@ Build sgd(bool momentum) {
 
 Build adam(bool decoupled) {
   return only([=](Graph& g) {
-    Value* p = real(g, "p", "hf");
+    Value* p = weight(g, "p", "hf");
     g.apply(
-        "adam_update", {p, real(g, "g", "hf"), g.state("m", p), g.state("v", p)},
+        "adam_update", {p, weight(g, "g", "hf"), g.state("m", p), g.state("v", p)},
         {{"beta1", 0.9}, {"beta2", 0.999}, {"epsilon", 1e-8}, {"decay", 0.01}, {"decoupled", std::int64_t{decoupled}}});
   });
 }
 
 Value* mean_square_case(Graph& g) {
   Value* labels = integers(g, "labels", "b");
-  return mean_squared_error(real(g, "x", "bh"), g.input("y", "bh", DType::f64), labels, label_count(labels));
+  return mean_squared_error(real(g, "x", "bh"), g.input("y", "bh", g.real()), labels, label_count(labels));
 }
 
 Value* add_case(Graph& g) {
@@ -75,7 +79,9 @@ Value* add_case(Graph& g) {
   return add({x, y, real(g, "z", "bsh"), y});
 }
 
-Value* layer_norm_case(Graph& g) { return layer_norm(real(g, "x", "bsh"), real(g, "w", "h"), real(g, "b", "h"), 1e-5); }
+Value* layer_norm_case(Graph& g) {
+  return layer_norm(real(g, "x", "bsh"), weight(g, "w", "h"), weight(g, "b", "h"), 1e-5);
+}
 
 }  // namespace
 
@@ -119,8 +125,14 @@ std::vector<OpCase> op_cases() {
       "dropout", [](Graph& g) { return dropout(real(g, "x", "bsh"), 0.3); }, bsh);
   add_cases(
       "drop path", [](Graph& g) { return drop_path(real(g, "x", "bsh"), 0.4); }, bsh);
+  add_cases(
+      "cast",
+      [](Graph& g) {
+        return g.apply_one("cast", {weight(g, "x", "bsh")}, {{"type", std::string(name_of(g.activation()))}});
+      },
+      bsh);
   add_cases("sum", only([](Graph& g) { sum_to(real(g, "x", "bsh"), "hb"); }), bsh);
-  add_cases("sum of squares", only([](Graph& g) { g.apply("sum_squares", {real(g, "x", "bsh")}); }), bsh);
+  add_cases("sum of squares", only([](Graph& g) { g.apply("sum_squares", {weight(g, "x", "bsh")}); }), bsh);
   add_cases("layer norm", layer_norm_case, bsh);
 
   add_cases("embedding",
@@ -184,8 +196,13 @@ LocalNode FusedCase::node(DType real) const {
   node.attributes = {{"epsilon", 1e-5}};
   node.extents = extents;
   for (const auto& [name, extent] : extents) node.segments[name] = whole(extent);
-  for (const Names& dims : inputs) node.inputs.push_back({dims, real, local_shape(dims, extents, {})});
-  for (const Names& dims : outputs) node.outputs.push_back({dims, real, local_shape(dims, extents, {})});
+  // In mixed precision what has no rows, or one number a row, belongs to a layer norm and is fp32.
+  const auto operand = [&](const Names& dims) {
+    const bool is_activation = size_of(real) > 2 || op == "linear" || dims.size() == 3;
+    return Operand{dims, is_activation ? real : DType::f32, local_shape(dims, extents, {})};
+  };
+  for (const Names& dims : inputs) node.inputs.push_back(operand(dims));
+  for (const Names& dims : outputs) node.outputs.push_back(operand(dims));
   return node;
 }
 
@@ -201,7 +218,7 @@ std::vector<Tensor> FusedCase::numbers() const {
   return result;
 }
 
-CaseGraph::CaseGraph(const OpCase& op_case) {
+CaseGraph::CaseGraph(const OpCase& op_case, const Precision& precision) : graph(precision) {
   for (const auto& [name, extent] : op_case.extents) graph.set_extent(name, extent);
   root = op_case.build(graph);
   for (const auto* values : {&graph.parameters(), &graph.states(), &graph.inputs()})
@@ -211,7 +228,7 @@ CaseGraph::CaseGraph(const OpCase& op_case) {
 void CaseGraph::differentiate() {
   if (root == nullptr) return;
   if (root->producer->fused_gradients.empty()) {
-    seed = graph.input("seed", root->dims, graph.real());
+    seed = graph.input("seed", root->dims, root->dtype);
     give(seed);
   }
   gradients = backward(graph, root, seed);

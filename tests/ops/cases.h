@@ -42,11 +42,11 @@ std::vector<FusedCase> fused_cases();
 // second moments, in [0, 1)); integers index dimension v or c, and some are -1.
 class CaseGraph {
  public:
-  explicit CaseGraph(const OpCase& op_case);
+  explicit CaseGraph(const OpCase& op_case, const Precision& precision = DType::f64);
 
   void differentiate();  // appends the backward pass, if the case has one
 
-  Graph graph{DType::f64};
+  Graph graph;
   Value* root;
   Value* seed = nullptr;  // the gradient of a root that is no loss
   Gradients gradients;

@@ -21,7 +21,10 @@ struct Tested {
 const std::vector<Tested> all_tested{
     {"reference fp64", {.backend = Backend::reference, .real = DType::f64}, 1e-12},
     {"reference fp32", {.backend = Backend::reference, .real = DType::f32}, 1e-5},
+    {"reference bf16", {.backend = Backend::reference, .real = DType::bf16}, 1e-2},
+    {"reference fp16", {.backend = Backend::reference, .real = DType::f16}, 1e-2},
     {"cpu fp32", {.backend = Backend::cpu, .real = DType::f32}, 1e-5},
+    {"cpu bf16", {.backend = Backend::cpu, .real = DType::bf16}, 1e-2},
     {"cuda fp32", {.backend = Backend::cuda, .real = DType::f32}, 1e-5},
     {"cuda bf16", {.backend = Backend::cuda, .real = DType::bf16}, 1e-2},
     {"cuda fp16", {.backend = Backend::cuda, .real = DType::f16}, 1e-2},
@@ -40,8 +43,14 @@ bool runs(const Tested& tested, const LocalNode& node) {
          (has_device(backend) && KernelTable::instance().find(backend, node.op, kernel_type(node)) != nullptr);
 }
 
-// What operands are rounded to beforehand, so that the reference sees the same numbers. fp64 too gets those of fp32.
-DType stored(const Tested& tested) { return tested.how.real == DType::f64 ? DType::f32 : tested.how.real; }
+// What operands of a type are rounded to beforehand, so that the reference sees the same numbers. fp64 too gets those
+// of fp32.
+DType stored(DType type) { return type == DType::f64 ? DType::f32 : type; }
+
+// bf16 and fp16 are tested as activations beside fp32.
+Precision precision(const Tested& tested) {
+  return size_of(tested.how.real) == 2 ? Precision(DType::f32, tested.how.real) : DType::f64;
+}
 
 struct Subject {
   const std::string& case_name;
@@ -54,23 +63,25 @@ struct Subject {
 // Calls check(subject) for all nodes of the cases on all backends.
 template <typename Check>
 void for_each_node(const std::vector<OpCase>& cases, const std::vector<Tested>& backends, const Check& check) {
-  for (const OpCase& op_case : cases) {
-    CaseGraph graph(op_case);
-    graph.differentiate();
-    const Tensors values = evaluate(graph.graph, graph.given);
-    for (const Node& node : graph.graph.nodes())
-      for (const Tested& tested : backends) {
-        if (!runs(tested, local_node(node, tested.how))) continue;
+  for (const OpCase& op_case : cases)
+    for (const Tested& tested : backends) {
+      CaseGraph graph(op_case, precision(tested));
+      graph.differentiate();
+      for (auto& [value, tensor] : graph.given)
+        if (is_real(value->dtype)) tensor = rounded(tensor, stored(tested.how.real));
+      const Tensors values = evaluate(graph.graph, graph.given);
+      for (const Node& node : graph.graph.nodes()) {
+        const LocalNode local = local_node(node, tested.how);
+        if (!runs(tested, local)) continue;
         std::vector<Tensor> inputs;
-        for (const Value* input : node.inputs)
-          inputs.push_back(rounded(values.at(input), input->dtype == DType::i32 ? DType::i32 : stored(tested)));
-        std::vector<Tensor> expected;  // which in fp16 may be an infinity
-        for (const Tensor& output : NodeRunner(node, {}).run(inputs))
-          expected.push_back(rounded(output, tested.how.real));
+        for (std::size_t i = 0; i < node.inputs.size(); ++i)
+          inputs.push_back(rounded(values.at(node.inputs[i]), stored(local.inputs[i].dtype)));
+        std::vector<Tensor> expected = NodeRunner(node, {}).run(inputs);  // which in fp16 may be an infinity
+        for (std::size_t i = 0; i < expected.size(); ++i) expected[i] = rounded(expected[i], local.outputs[i].dtype);
         INFO(op_case.name << ", " << node.name << ", " << tested.name);
         check(Subject{op_case.name, node, tested, inputs, expected});
       }
-  }
+    }
 }
 
 void check_outputs(const std::vector<Tensor>& outputs, const Subject& subject) {
@@ -116,8 +127,8 @@ TEST_CASE("fused kernels agree with the composition of their parts") {
       const LocalNode node = fused.node(tested.how.real);
       if (!runs(tested, node)) continue;
       INFO(fused.op << ", " << tested.name);
-      std::vector<Tensor> inputs;
-      for (const Tensor& tensor : fused.numbers()) inputs.push_back(rounded(tensor, stored(tested)));
+      std::vector<Tensor> inputs = fused.numbers();
+      for (std::size_t i = 0; i < inputs.size(); ++i) inputs[i] = rounded(inputs[i], stored(node.inputs[i].dtype));
       const std::vector<Tensor> expected = NodeRunner(fused.node(DType::f64), {}, {}).run(inputs);
       NodeRunner runner(node, {}, tested.how);
       const std::vector<Tensor> outputs = runner.run(inputs);
@@ -258,17 +269,19 @@ TEST_CASE("gelu and its derivative keep their accuracy over the whole range") {
 }
 
 TEST_CASE("padding of classes and of unlabelled rows gets a zero gradient") {
-  Graph graph(DType::f64);
-  graph.set_extent({'b'}, 3);
-  graph.set_extent({'c'}, 5);
-  Value* x = graph.parameter("x", "bc", ParameterRole::linear, {});
-  Value* labels = graph.input("labels", "b", DType::i32);
-  Value *largest = graph.input("m", "b", DType::f64), *sum = graph.input("e", "b", DType::f64);
-  graph.apply("cross_entropy_grad", {x, largest, sum, labels, graph.input("count", {}, DType::f64)},
-              {{"smoothing", 0.1}});
   const double nan = std::nan("");
   const Block block{{{'b'}, {{{{2, 2}, {}}}}}, {{'c'}, {{{{4, 2}, {}}}}}};  // one row and one class of four are there
   for (const Tested& tested : all_tested) {
+    Graph graph(precision(tested));
+    graph.set_extent({'b'}, 3);
+    graph.set_extent({'c'}, 5);
+    const auto real_input = [&](const std::string& name, const Names& dims) {
+      return graph.input(name, dims, graph.real());
+    };
+    graph.apply("cross_entropy_grad",
+                {graph.input("x", "bc", graph.activation()), real_input("m", "b"), real_input("e", "b"),
+                 graph.input("labels", "b", DType::i32), real_input("count", {})},
+                {{"smoothing", 0.1}});
     if (!runs(tested, local_node(graph.nodes()[0], tested.how))) continue;
     INFO(tested.name);
     const auto run = [&](double label) {

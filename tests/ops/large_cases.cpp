@@ -4,12 +4,16 @@
 namespace ctrain::testing {
 namespace {
 
-Value* real(Graph& graph, const std::string& name, const Names& dims) {
+Value* weight(Graph& graph, const std::string& name, const Names& dims) {
   return graph.parameter(name, dims, ParameterRole::linear, {});
 }
+// An operand in the type of activations.
+Value* real(Graph& graph, const std::string& name, const Names& dims) {
+  return graph.cast(weight(graph, name, dims), graph.activation());
+}
 
-Value* linear_layer(Graph& g, const Names& x, const Names& weight, const Names& b) {
-  return linear(real(g, "x", x), real(g, "w", weight), real(g, "b", b));
+Value* linear_layer(Graph& g, const Names& x, const Names& w, const Names& b) {
+  return linear(real(g, "x", x), real(g, "w", w), real(g, "b", b));
 }
 
 Value* vocabulary(Graph& g) {
@@ -42,13 +46,13 @@ std::vector<OpCase> large_cases() {
     for (const char* kind : {"gelu", "relu", "tanh"})
       add_case(kind, [=](Graph& g) { return activation(real(g, "x", "bsh"), kind); });
     add_case("layer norm",
-             [](Graph& g) { return layer_norm(real(g, "x", "bsh"), real(g, "w", "h"), real(g, "c", "h"), 1e-5); });
+             [](Graph& g) { return layer_norm(real(g, "x", "bsh"), weight(g, "w", "h"), weight(g, "c", "h"), 1e-5); });
     add_case("embedding", [](Graph& g) {
       return g.apply_one("embedding", {g.input("ids", "bs", DType::i32), real(g, "table", "vh")});
     });
     add_case("cross-entropy", vocabulary);
     add_case("sums", [](Graph& g) -> Value* {
-      g.apply("sum_squares", {real(g, "x", "bshf")});
+      g.apply("sum_squares", {weight(g, "x", "bshf")});
       for (const char* output : {"b", "hb", "s"}) sum_to(real(g, output, "bsh"), output);
       return nullptr;
     });

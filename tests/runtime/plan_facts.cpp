@@ -144,6 +144,30 @@ TEST_CASE("The arena by kind adds up to what is live at its fullest step", "[pla
   }
 }
 
+TEST_CASE("bf16 halves activations; parameters and their gradients stay fp32", "[plan_facts]") {
+  for (const MeshCase& mesh : meshes) {
+    INFO(mesh.text());
+    JobOptions job = test::small_job(mesh, 72, DType::f32);
+    const Plan whole = make_plan(job, 0);
+    job.mixed_precision = DType::bf16;
+    const Plan mixed = make_plan(job, 0);
+    const ArenaUse use = arena_use(mixed.training.compiled), before = arena_use(whole.training.compiled);
+    const auto ratio = [&](ArenaKind kind) {
+      const auto i = static_cast<std::size_t>(kind);
+      return static_cast<double>(use.most[i]) / static_cast<double>(before.most[i]);
+    };
+    CHECK(ratio(ArenaKind::activation) > 0.5);  // statistics of rows do not shrink
+    CHECK(ratio(ArenaKind::activation) < 0.6);
+    CHECK(ratio(ArenaKind::parameter_gradient) == 1);
+    CHECK(mixed.training.compiled.memory.parameter_bytes == whole.training.compiled.memory.parameter_bytes);
+    CHECK(mixed.training.compiled.memory.state_bytes == whole.training.compiled.memory.state_bytes);
+    const auto copies = static_cast<std::size_t>(ArenaKind::parameter_copy);
+    CHECK(before.most[copies] == 0);
+    CHECK(use.most[copies] > 0);
+    CHECK(use.most[copies] <= (mixed.training.compiled.memory.parameter_bytes + 1) / 2);
+  }
+}
+
 TEST_CASE("Every tensor of the arena is told with its gradient's or its own name, in the order of making",
           "[plan_facts]") {
   const Plan plan = make_plan(test::small_job({"3d", 1, 8}, 72), 5);

@@ -6,6 +6,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "ops/narrow_floats.h"
 #include "ops/philox.h"
 #include "parallel/comm/communicator.h"
 
@@ -78,6 +79,7 @@ inline std::vector<std::byte> run_collective_script(Communicator& world, std::in
       append_script<float>(*comm, count, log);
       append_script<double>(*comm, count, log);
       append_script<std::int32_t>(*comm, count, log);
+      append_script<Bfloat16>(*comm, count, log);
     }
   return log;
 }

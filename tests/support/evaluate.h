@@ -18,7 +18,8 @@
 
 namespace ctrain::testing {
 
-// What is evaluated with, and at which point of training.
+// What is evaluated with, and at which point of training. A graph of mixed precision keeps its types where it is
+// evaluated in its shorter one.
 struct Evaluation {
   Backend backend = Backend::reference;
   DType real = DType::f64;
@@ -35,7 +36,8 @@ inline LocalNode local_node(const Node& node, const Evaluation& how, const Block
   local.seed = how.seed;
   const auto add = [&](const std::vector<Value*>& values, std::vector<Operand>& operands) {
     for (const Value* value : values) {
-      const DType dtype = value->dtype == DType::i32 ? DType::i32 : how.real;
+      const bool keeps = !is_real(value->dtype) || (how.real == value->graph->activation() && size_of(how.real) == 2);
+      const DType dtype = keeps ? value->dtype : how.real;
       operands.push_back({value->dims, dtype, local_shape(value->dims, extents, block)});
       for (const Name name : value->dims) {
         local.extents[name] = extents.at(name);

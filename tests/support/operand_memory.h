@@ -10,9 +10,9 @@
 #include "memory/device.h"
 #include "memory/error.h"
 #include "ops/kernel.h"
+#include "ops/narrow_floats.h"
 #include "tests/support/blocks.h"
 #include "tests/support/heap_device.h"
-#include "tests/support/narrow_floats.h"
 
 namespace ctrain::testing {
 
@@ -28,24 +28,6 @@ inline Device& device_of(Backend backend) {
   if (backend != Backend::cuda) return host;
   static const std::unique_ptr<Device> gpu = DeviceKinds::instance().get("cuda").make(0);
   return *gpu;
-}
-
-// Calls work(T{}) with the type in which a number of an element type is stored.
-template <typename Work>
-auto with_type(DType dtype, const Work& work) {
-  switch (dtype) {
-    case DType::f32:
-      return work(float{});
-    case DType::f64:
-      return work(double{});
-    case DType::i32:
-      return work(std::int32_t{});
-    case DType::bf16:
-      return work(Bfloat16{});
-    case DType::f16:
-      return work(Float16{});
-  }
-  throw running_error("no element type");
 }
 
 // As the numbers are once they are of the element type.

@@ -57,7 +57,7 @@ TEST_CASE("All problems of a file come at once") {
 TEST_CASE("Keys and values that are not built yet are refused by their names") {
   const Workplace place;
   for (const Bad& bad : {Bad{"hooks", "zero: {}\nhooks", {"bad.yaml:18:7: zero"}},
-                         Bad{"hooks", "mixed_precision: bf16\nhooks", {"bad.yaml:18:18: mixed_precision: 'bf16'"}},
+                         Bad{"hooks", "mixed_precision: fp16\nhooks", {"bad.yaml:18:18: mixed_precision: 'fp16'"}},
                          Bad{"type: SGD", "type: Lamb", {"bad.yaml:17:19: optimizer.type: 'Lamb'"}},
                          Bad{"LossHook", "TensorboardHook", {"bad.yaml:18:9: hooks.0.type: 'TensorboardHook'"}}}) {
     INFO(bad.to);

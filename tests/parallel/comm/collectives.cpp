@@ -14,9 +14,9 @@ namespace {
 
 template <typename T>
 T reduced(int n, std::int64_t i, Reduction reduction) {
-  T total = script_value<T>(0, i);
+  Wide<T> total = script_value<T>(0, i);  // rounded once
   for (int member = 1; member < n; ++member) {
-    const T value = script_value<T>(member, i);
+    const Wide<T> value = script_value<T>(member, i);
     total = reduction == Reduction::sum ? total + value : std::max(total, value);
   }
   return total;
@@ -64,6 +64,7 @@ TEST_CASE("every collective gives every member the bits of a serial ordered sum"
         append_expected<float>(size, position, count, expected);
         append_expected<double>(size, position, count, expected);
         append_expected<std::int32_t>(size, position, count, expected);
+        append_expected<Bfloat16>(size, position, count, expected);
       }
     INFO("rank " << rank << " of " << n);
     const auto& log = logs[static_cast<std::size_t>(rank)];

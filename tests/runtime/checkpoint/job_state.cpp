@@ -1,5 +1,7 @@
 #include "runtime/checkpoint/job_state.h"
 
+#include <algorithm>
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <map>
 #include <mutex>
@@ -81,6 +83,35 @@ TEST_CASE("Without the optimizer its states stay as they were", "[job_state]") {
   const Tensors loaded = load({"1d", 1, 2}, folder.path(), false);
   CHECK(loaded.at("head.weight") == saved.at("head.weight"));
   for (const double x : loaded.at("head.weight.exp_avg")) CHECK(x == 0);
+}
+
+TEST_CASE("With bf16 activations a checkpoint holds fp32 masters and states, which have bits that bf16 lacks",
+          "[job_state]") {
+  const TemporaryFolder folder;
+  JobOptions job = adam_job({"2d", 1, 4});
+  job.real = DType::f32;
+  job.mixed_precision = DType::bf16;
+  const test::SmallData data(24);
+  std::atomic<int> short_masters = 0;
+  test::run_job(job, [&](Rank& rank, Communicator& world) {
+    BatchAssembler assembler = data.assembler(rank.plan().training, job.global_batch);
+    Batch batch = assembler.make_batch();
+    assembler.fill(batch, 0, 0);
+    rank.train(batch, {0, 0.01});
+    save_tensors(rank, world, folder.path());
+    for (const Value* parameter : rank.plan().training.graph.graph->parameters()) {
+      const std::vector<std::byte> bytes = rank.read(parameter->name);
+      const auto* words = reinterpret_cast<const std::uint32_t*>(bytes.data());
+      const auto is_long = [](std::uint32_t word) { return (word & 0xffff) != 0; };
+      if (std::none_of(words, words + bytes.size() / sizeof(std::uint32_t), is_long)) ++short_masters;
+    }
+  });
+  CHECK(short_masters == 0);
+  for (const char* name : {"model.safetensors", "optimizer.safetensors"})
+    for (const StoredTensor& tensor : SafetensorsFile(folder / name).tensors()) {
+      INFO(tensor.name);
+      CHECK(tensor.type == StoredType::f32);
+    }
 }
 
 TEST_CASE("An exported ViT has timm's names and shapes", "[job_state]") {

@@ -140,7 +140,9 @@ TEST_CASE("unknown components are errors with the nearest name", "[config]") {
 TEST_CASE("what is not built yet is refused by its name", "[config]") {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"fp16", "{mode: torch}"},
-      {"mixed_precision", "bf16"},
+      {"mixed_precision", "fp16"},
+      {"mixed_precision", "fp16_naive"},
+      {"mixed_precision", "fp16_apex"},
       {"zero", "{}"},
       {"gemini", "{placement_policy: cpu}"},
       {"gradient_accumulation", "4"},

@@ -10,6 +10,12 @@ using Catch::Matchers::Contains;
 using ctrain::test::load;
 using ctrain::test::problem;
 
+TEST_CASE("mixed precision goes with fp32", "[config]") {
+  CHECK(load("mixed_precision: bf16\n").root["mixed_precision"].text() == "bf16");
+  CHECK(problem("dtype: fp64\nmixed_precision: bf16\n") ==
+        "run.yaml:7:18: mixed_precision: 'bf16': expected dtype: fp32, not fp64");
+}
+
 TEST_CASE("the sizes of a run follow from the configuration and the ranks", "[config]") {
   const Configuration serial = load("");
   CHECK((serial.data == 1 && serial.tensor == 1 && serial.tensor_mode.empty() && serial.head_ways == 1));
