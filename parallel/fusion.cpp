@@ -55,12 +55,12 @@ class Fuser {
         fuse_layer_norm_grad(i);
     }
     std::vector<Step> kept;
-    std::size_t first_backward = 0;
+    auto segment = program_.segments.begin();
     for (std::size_t i = 0; i < program_.steps.size(); ++i) {
-      if (i == program_.first_backward) first_backward = kept.size();
+      for (; segment != program_.segments.end() && segment->first == i; ++segment) segment->first = kept.size();
       if (!gone_[i]) kept.push_back(std::move(program_.steps[i]));
     }
-    program_.first_backward = first_backward;
+    for (; segment != program_.segments.end(); ++segment) segment->first = kept.size();
     program_.steps = std::move(kept);
   }
 

@@ -31,6 +31,10 @@ struct Block {
   Layout layout;
   bool foreign = false;  // a copy in a layout that is not the value's home (or on the way there), made for a reader
   bool keep = false;     // read after the last step (losses, gradients under test)
+  // Of parameters and states: the first pipeline stage that has it, and whether this rank's stage does. Where it does
+  // not, the block has no memory; it tells how the others' parts lie.
+  int stage = 0;
+  bool is_held = true;
   [[nodiscard]] std::int64_t bytes() const;
 };
 
@@ -47,15 +51,20 @@ struct CopyStep {
   BlockId input = -1, output = -1;
 };
 
-// A collective over the line of the mesh along one axis.
+// Some members of the line of the mesh along one axis, by position on it, ascending; empty: the whole line.
+using Members = std::vector<int>;
+
+// A collective over the line of the mesh along one axis, or among some of its members. What one stage of a pipeline
+// hands to another is a broadcast between the two.
 struct CollectiveStep {
   Collective collective = Collective::all_reduce;
   Axis axis = 0;
-  int root = 0;  // position on the line: of broadcast and reduce
+  int root = 0;  // position on the line, or in `members`: of broadcast and reduce
   Reduction reduction = Reduction::sum;
   // A broadcast's root only has an input (what it sends), its other members only an output; of a reduce only the root
   // has an output.
   BlockId input = -1, output = -1;
+  Members members = {};
 };
 
 using Step = std::variant<LocalStep, CopyStep, CollectiveStep>;
@@ -68,18 +77,31 @@ struct FeedBlock {
   Segments tokens;                       // of each row, where the input has a dimension s
 };
 
+enum class Phase : std::uint8_t { forward, backward, update };
+
+// A run of steps: one instruction of the pipeline's schedule, or the updates.
+struct Segment {
+  std::size_t first = 0;  // position in the program's steps
+  Phase phase = Phase::forward;
+  int position = 0, micro_batch = 0;  // of the part of the model (parallel/pipeline/schedule.h)
+};
+
 struct Program {
   Mesh mesh;
   int rank = 0;
   Dimensions dimensions;
   std::vector<Block> blocks;
   std::vector<Step> steps;
-  std::size_t first_backward = 0;  // position in steps
+  std::vector<Segment> segments;  // in the order of their steps; they cover all
   std::vector<FeedBlock> feeds;
   std::map<std::string, BlockId> persistent;  // parameters and states by name
   std::map<const Value*, BlockId> kept;       // fetched values
   // Bytes this rank sends in one run, by collective and axis.
   std::map<std::pair<Collective, Axis>, std::int64_t> bytes_sent;
+  std::vector<std::pair<Axis, Members>> groups;  // parts of lines that have collectives of their own
+
+  [[nodiscard]] const Segment& segment_of(std::size_t step) const;
+  [[nodiscard]] std::size_t first(Phase phase) const;  // its first step; the number of steps where it has none
 };
 
 }  // namespace ctrain

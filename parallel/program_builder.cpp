@@ -5,8 +5,6 @@
 
 namespace ctrain {
 
-std::int64_t Block::bytes() const { return operand.elements() * static_cast<std::int64_t>(size_of(operand.dtype)); }
-
 namespace {
 
 double local_flops(const OpDefinition& op, const LocalNode& node) {
@@ -85,11 +83,22 @@ void ProgramBuilder::product(BlockId a, BlockId b, BlockId output, bool accumula
   program_->steps.emplace_back(std::move(step));
 }
 
+void ProgramBuilder::sum(BlockId a, BlockId b, BlockId output) {
+  LocalStep step;
+  step.node.op = step.node.name = "add";
+  step.node.inputs = {block(a).operand, block(b).operand};
+  step.node.outputs = {block(output).operand};
+  step.node.overwrites = Registry<OpDefinition>::instance().get(step.node.op).overwrites;
+  step.inputs = {a, b};
+  step.outputs = {output};
+  append(std::move(step));
+}
+
 void ProgramBuilder::collective(const CollectiveStep& step) {
   const bool is_root = step.collective == Collective::broadcast ? step.output < 0 : step.output >= 0;
   const std::int64_t local = block(step.input >= 0 ? step.input : step.output).bytes();
-  program_->bytes_sent[{step.collective, step.axis}] +=
-      ctrain::bytes_sent(step.collective, mesh().size(step.axis), is_root, local);
+  const int members = step.members.empty() ? mesh().size(step.axis) : static_cast<int>(step.members.size());
+  program_->bytes_sent[{step.collective, step.axis}] += ctrain::bytes_sent(step.collective, members, is_root, local);
   program_->steps.emplace_back(step);
 }
 

@@ -35,11 +35,13 @@ class ProgramBuilder {
   void copy(CopyStep step) { program_->steps.emplace_back(std::move(step)); }
   // C[output] (+)= A B on local blocks.
   void product(BlockId a, BlockId b, BlockId output, bool accumulate);
+  void sum(BlockId a, BlockId b, BlockId output);  // a + b, blocks of the same elements
 
   // The value in the next layout, one move away.
   BlockId move(BlockId from, const Move& move);
 
-  // Collectives along the line of `axis` through this rank; see CollectiveStep for who has an input and an output.
+  // Collectives along the line of `axis` through this rank, or among some of its members; see CollectiveStep for who
+  // has an input and an output.
   void collective(const CollectiveStep& step);
 
   // The logical indices that this rank holds of a dimension split over these axes; those of block `block` of `blocks`.

@@ -94,7 +94,7 @@ class BenchmarkRank {
         on_(make_cpu_device()),
         store_(*on_.device, program_),
         arena_(*on_.device, static_cast<std::size_t>(plan.compiled.memory.arena_bytes)),
-        mesh_(mode.mesh, world),
+        mesh_(mode.mesh, program_.groups, world),
         executor_(plan.compiled, store_, arena_.data(), mesh_, on_) {
     for (const Block& block : program_.blocks)
       if (block.storage == Block::Storage::parameter) initialize(program_, block, seed, store_.data(block.value->name));
@@ -108,15 +108,16 @@ class BenchmarkRank {
   StepSeconds step() {
     for (std::size_t i = 0; i < inputs_.size(); ++i)  // the arena is used again behind their last reader
       std::memcpy(executor_.data(program_.feeds[i].block), inputs_[i].data(), inputs_[i].size());
-    const double forward = seconds_of(0, program_.first_backward);
-    return {forward, seconds_of(program_.first_backward, program_.steps.size())};
+    const std::size_t backward = program_.first(Phase::backward);
+    const double forward = seconds_of(0, backward);
+    return {forward, seconds_of(backward, program_.steps.size())};
   }
 
   [[nodiscard]] std::int64_t bytes_sent() const {
     std::int64_t bytes = 0;
     for (std::size_t axis = 0; axis < program_.mesh.axes().size(); ++axis)
-      if (const Communicator* line = mesh_.along(static_cast<Axis>(axis)))
-        for (std::size_t c = 0; c < collective_count; ++c) bytes += line->sent(static_cast<Collective>(c));
+      for (std::size_t c = 0; c < collective_count; ++c)
+        bytes += mesh_.sent(static_cast<Axis>(axis), static_cast<Collective>(c));
     return bytes;
   }
 

@@ -1,6 +1,6 @@
 #include "runtime/executor.h"
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <chrono>
@@ -17,11 +17,30 @@ namespace {
 constexpr int eager_polls = 20000;  // a few milliseconds, before the waiting thread begins to sleep
 
 }  // namespace
-MeshCommunicators::MeshCommunicators(const Mesh& mesh, Communicator& world) {
+
+MeshCommunicators::MeshCommunicators(const Mesh& mesh, const Groups& groups, Communicator& world) {
   for (std::size_t i = 0; i < mesh.axes().size(); ++i) {
     const auto axis = static_cast<Axis>(i);
     lines_.push_back(mesh.size(axis) == 1 ? nullptr : world.subgroup(mesh.line(world.rank(), axis), mesh.name(axis)));
   }
+  for (const auto& [axis, members] : groups) {  // who is no member makes a group of one, in the same call
+    Communicator& line = *lines_[axis];
+    const bool is_member = std::find(members.begin(), members.end(), line.rank()) != members.end();
+    auto group = line.subgroup(is_member ? members : Members{line.rank()},
+                               fmt::format("{} {}", mesh.name(axis), fmt::join(members, ", ")));
+    if (is_member) groups_[{axis, members}] = std::move(group);
+  }
+}
+
+Communicator* MeshCommunicators::along(Axis axis, const Members& members) const {
+  return members.empty() ? lines_[axis].get() : groups_.at({axis, members}).get();
+}
+
+std::int64_t MeshCommunicators::sent(Axis axis, Collective collective) const {
+  std::int64_t bytes = lines_[axis] == nullptr ? 0 : lines_[axis]->sent(collective);
+  for (const auto& [key, group] : groups_)
+    if (key.first == axis) bytes += group->sent(collective);
+  return bytes;
 }
 
 ParameterStore::ParameterStore(Device& device, const Program& program) {
@@ -100,7 +119,7 @@ void Executor::bind(const Step& step, std::size_t i, const MeshCommunicators& me
     bound.call.out = span(copy->output);
   } else {
     const auto& collective = std::get<CollectiveStep>(step);
-    bound.communicator = mesh.along(collective.axis);
+    bound.communicator = mesh.along(collective.axis, collective.members);
     bound.call = {collective.collective, span(collective.input), span(collective.output), collective.root,
                   collective.reduction};
     if (collective.collective == Collective::broadcast) {  // one span, whether it is sent or received

@@ -16,14 +16,18 @@
 
 namespace ctrain {
 
-// The communicator of every mesh axis (nullptr for axes of one rank), seen from one rank.
+// The communicator of every mesh axis (nullptr for axes of one rank), seen from one rank, and those of parts of lines.
 class MeshCommunicators {
  public:
-  MeshCommunicators(const Mesh& mesh, Communicator& world);  // collective over the world
-  [[nodiscard]] Communicator* along(Axis axis) const { return lines_[axis].get(); }
+  using Groups = std::vector<std::pair<Axis, Members>>;
+  // Collective over the world: every rank gives the same groups.
+  MeshCommunicators(const Mesh& mesh, const Groups& groups, Communicator& world);
+  [[nodiscard]] Communicator* along(Axis axis, const Members& members = {}) const;
+  [[nodiscard]] std::int64_t sent(Axis axis, Collective collective) const;  // bytes, by all communicators of the axis
 
  private:
   std::vector<std::unique_ptr<Communicator>> lines_;
+  std::map<std::pair<Axis, Members>, std::unique_ptr<Communicator>> groups_;  // of which this rank is a member
 };
 
 // Parameters and optimizer states of one rank; training and evaluation run on the same ones.

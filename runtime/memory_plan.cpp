@@ -88,6 +88,7 @@ MemoryPlan plan_memory(const Program& program, const std::vector<std::size_t>& w
   plan.block_offsets.assign(program.blocks.size(), -1);
   for (std::size_t id = 0; id < program.blocks.size(); ++id) {
     const Block& block = program.blocks[id];
+    if (!block.is_held) continue;
     if (block.storage == Block::Storage::parameter) plan.parameter_bytes += align_up(block.bytes());
     if (block.storage == Block::Storage::state) plan.state_bytes += align_up(block.bytes());
     const BlockLife& life = plan.lives[id];

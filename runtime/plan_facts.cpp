@@ -6,7 +6,7 @@ namespace ctrain {
 namespace {
 
 bool is_backward(const Program& program, std::size_t step) {
-  return program.first_backward > 0 && step >= program.first_backward;
+  return program.segment_of(step).phase == Phase::backward;
 }
 
 // Where `made`, the step that writes the block first, stands decides between forward and backward.

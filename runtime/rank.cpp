@@ -36,13 +36,13 @@ Rank::Rank(const Plan& plan, Communicator& world, const DevicePlace& place)
       device_world_(plan.device == "cpu" || world.size() == 1
                         ? nullptr
                         : make_device_world(plan.device, place.world, world, *on_.device, *on_.communication)),
-      mesh_(plan.mesh, device_world_ ? *device_world_ : world),
+      mesh_(plan.mesh, plan.training.compiled.program.groups, device_world_ ? *device_world_ : world),
       training_(plan.training.compiled, store_, arena_.data(), mesh_, on_, plan.record) {
   if (plan.evaluation != nullptr)
     evaluation_ = std::make_unique<Executor>(plan.evaluation->compiled, store_, arena_.data(), mesh_, on_, plan.record);
   const Program& program = plan.training.compiled.program;
   for (const Block& block : program.blocks) {
-    if (block.storage != Block::Storage::parameter) continue;
+    if (block.storage != Block::Storage::parameter || !block.is_held) continue;
     std::vector<std::byte> data(static_cast<std::size_t>(block.bytes()));
     initialize(program, block, plan.seed, data.data());
     write(block.value->name, data);

@@ -88,9 +88,8 @@ void write_summary(const std::filesystem::path& path, const TrainingOutcome& out
   // Bytes sent, added over all ranks, as the communicators counted them.
   std::vector<double> sent;
   for (std::size_t axis = 0; axis < plan.mesh.axes().size(); ++axis) {
-    const Communicator* line = rank.mesh().along(static_cast<Axis>(axis));
     for (std::size_t c = 0; c < collective_count; ++c)
-      sent.push_back(line == nullptr ? 0 : static_cast<double>(line->sent(static_cast<Collective>(c))));
+      sent.push_back(static_cast<double>(rank.mesh().sent(static_cast<Axis>(axis), static_cast<Collective>(c))));
   }
   const auto count = static_cast<std::int64_t>(sent.size());
   world.reserve(sent.size() * sizeof(double));

@@ -85,7 +85,8 @@ using ModeRegistration = Registration<ModeDefinition>;
 
 [[nodiscard]] bool takes(const ModeDefinition& definition, const TensorSize& tensor);
 
-// The mode `name` ("" or "none": no tensor parallelism) over `tensor.size` ranks, times `data` replicas.
-[[nodiscard]] Mode make_mode(const std::string& name, int data, const TensorSize& tensor);
+// The mode `name` ("" or "none": no tensor parallelism) over `tensor.size` ranks, times `data` replicas, times
+// `pipeline` stages (the axis `pipe`, where there are several).
+[[nodiscard]] Mode make_mode(const std::string& name, int data, const TensorSize& tensor, int pipeline = 1);
 
 }  // namespace ctrain

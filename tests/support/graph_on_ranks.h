@@ -51,10 +51,10 @@ inline GraphRun run_graph(const Graph& graph, const Mode& mode, const std::map<s
     const auto me = static_cast<std::size_t>(world.rank());
     result.planned[me] = program.bytes_sent;
     for (Axis axis = 0; axis < mode.mesh.axes().size(); ++axis) {
-      const Communicator* line = rank.mesh().along(axis);
-      for (std::size_t c = 0; line != nullptr && c < collective_count; ++c) {
+      for (std::size_t c = 0; c < collective_count; ++c) {
         const auto collective = static_cast<Collective>(c);
-        if (line->sent(collective) > 0) result.counted[me][{collective, axis}] = line->sent(collective);
+        const std::int64_t sent = rank.mesh().sent(axis, collective);
+        if (sent > 0) result.counted[me][{collective, axis}] = sent;
       }
     }
     for (const auto& [value, id] : program.kept) {

@@ -60,7 +60,7 @@ class ProgramOnRank {
         on_(make_cpu_device()),
         store_(*on_.device, compiled_.program),
         arena_(*on_.device, static_cast<std::size_t>(compiled_.memory.arena_bytes)),
-        mesh_(compiled_.program.mesh, world),
+        mesh_(compiled_.program.mesh, compiled_.program.groups, world),
         executor_(compiled_, store_, arena_.data(), mesh_, on_) {
     if (arena_.size() > 0) std::memset(arena_.data(), 0xff, arena_.size());
   }

@@ -1,0 +1,35 @@
+#include "parallel/pipeline/micro_batches.h"
+
+namespace ctrain {
+namespace {
+
+constexpr const char* axis_name = "micro-batch";
+
+}  // namespace
+
+Mode with_micro_batches(Mode mode, int micro_batches) {
+  if (micro_batches == 1) return mode;
+  std::vector<MeshAxis> axes = mode.mesh.axes();
+  axes.push_back({axis_name, micro_batches});
+  mode.mesh = Mesh(std::move(axes));
+  const Axis data = mode.mesh.axis("data"), time = mode.mesh.axis(axis_name);
+  for (AxisTable* table : {&mode.stream, &mode.inner, &mode.embedding, &mode.product}) {
+    if (table->empty() && table == &mode.product) continue;  // the mode has no such table
+    Axes split;
+    if ((*table)['b'].contains(data)) split.push_back(data);
+    split.push_back(time);
+    for (const Axis axis : (*table)['b'])
+      if (axis != data) split.push_back(axis);
+    (*table)['b'] = split;
+  }
+  mode.multiples['b'] = mode.mesh.size(lookup(mode.stream, {'b'}));
+  return mode;
+}
+
+std::optional<Axis> micro_batch_axis(const Mesh& mesh) {
+  for (std::size_t i = 0; i < mesh.axes().size(); ++i)
+    if (mesh.axes()[i].name == axis_name) return static_cast<Axis>(i);
+  return std::nullopt;
+}
+
+}  // namespace ctrain
