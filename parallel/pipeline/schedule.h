@@ -4,8 +4,8 @@
 // result, timetable.h times it.
 //
 // The model is cut into stages x chunks parts (stage_cut.h), numbered by position: 0 reads the data, the last computes
-// the loss. Every instruction names the rank's own chunk and a micro-batch; gradients of a chunk are always summed in
-// the order of the micro-batches, so that every schedule gives the same bits.
+// the loss. Every instruction names the rank's own chunk and a micro-batch. Each action on a chunk goes through the
+// micro-batches in their order, so that every schedule sums a gradient in the same order, to the same bits.
 #pragma once
 
 #include <functional>
@@ -19,13 +19,14 @@ namespace ctrain {
 
 enum class Action {
   forward,
-  backward,            // both parts in one
-  backward_input,      // the gradient of the chunk's input, which the part before it waits for
-  backward_weight,     // the gradients of the chunk's parameters, which nobody waits for
-  send_activation,     // of a chunk's output, and of the gradient of its input; a receive is named after the chunk that
-  receive_activation,  // takes the tensor as its input, or as the gradient of its output
-  send_gradient,
-  receive_gradient,
+  backward,         // both parts in one
+  backward_input,   // the gradient of the chunk's input, which the part before it waits for
+  backward_weight,  // the gradients of the chunk's parameters, which nobody waits for
+  // Transfers with another rank. Each names the chunk on its own side:
+  send_activation,     // the chunk's output
+  receive_activation,  // the chunk's input
+  send_gradient,       // the gradient of the chunk's input
+  receive_gradient,    // the gradient of the chunk's output
 };
 [[nodiscard]] const char* name(Action action);
 [[nodiscard]] bool is_computation(Action action);

@@ -142,13 +142,38 @@ TEST_CASE("A transfer without its other side is named", "[pipeline]") {
 }
 
 TEST_CASE("Messages of a channel in another order on its two sides are named", "[pipeline]") {
+  // With two stages both kinds of transfer go from rank 0 to rank 1.
+  Schedule schedule = complete("interleaved", 2, 2, 4);
+  swap(schedule.ranks[1], {Action::receive_activation, 0, 3}, {Action::receive_gradient, 0, 0});
+  CHECK_THROWS_WITH(check_schedule(schedule), Contains("from rank 0 to rank 1: out of order, "));
+}
+
+TEST_CASE("A chunk's micro-batches out of their order are named", "[pipeline]") {
   Schedule schedule = complete("gpipe", 2, 1, 3);
-  auto& list = schedule.ranks[1];
-  list.erase(list.begin() + static_cast<std::ptrdiff_t>(find(list, Action::receive_activation, 0, 1)));
-  list.insert(list.begin(), {Action::receive_activation, 0, 1});
-  CHECK_THROWS_WITH(check_schedule(schedule), Contains("from rank 0 to rank 1: out of order, receive_activation of "
-                                                       "micro-batch 1 meets the send for receive_activation of "
-                                                       "micro-batch 0"));
+  swap(schedule.ranks[1], {Action::backward, 0, 1}, {Action::backward, 0, 2});
+  CHECK_THROWS_WITH(check_schedule(schedule),
+                    Contains("rank 1: backward of micro-batch 2 is out of turn: micro-batch 1 is next"));
+}
+
+TEST_CASE("Buffers: what is stored and what has come in, of each chunk", "[pipeline]") {
+  const auto buffers = check_schedule(complete("1f1b", 3, 1, 8)).buffers;
+  const std::vector<int> stored{3, 2, 1}, activations{0, 1, 1}, gradients{1, 1, 0};
+  for (std::size_t rank = 0; rank < 3; ++rank) {
+    CAPTURE(rank);
+    CHECK(buffers[rank][0].stored == stored[rank]);
+    CHECK(buffers[rank][0].activations == activations[rank]);
+    CHECK(buffers[rank][0].gradients == gradients[rank]);
+  }
+  for (const ScheduleCase& test : testing::schedule_cases(4, 8)) {
+    const ScheduleFacts facts = check_schedule(with_transfers(test.make()));
+    for (std::size_t rank = 0; rank < 4; ++rank) {
+      int sum = 0;
+      for (const ChunkBuffers& chunk : facts.buffers[rank]) sum += chunk.stored;
+      CAPTURE(testing::text(test), rank);
+      CHECK(sum >= facts.peak_activations[rank]);
+      if (test.chunks == 1) CHECK(sum == facts.peak_activations[rank]);
+    }
+  }
 }
 
 TEST_CASE("Two ranks that both send first are a deadlock", "[pipeline]") {
