@@ -1,7 +1,5 @@
 #include "parallel/pipeline/schedule.h"
 
-#include <algorithm>
-
 namespace ctrain {
 
 const char* name(Action action) {

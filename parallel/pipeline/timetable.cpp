@@ -1,7 +1,6 @@
 #include "parallel/pipeline/timetable.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <map>
 
