@@ -1,7 +1,5 @@
 #include "parallel/pipeline/schedule.h"
 
-#include <algorithm>
-
 namespace ctrain {
 
 const char* name(Action action) {
@@ -29,6 +27,11 @@ const char* name(Action action) {
 bool is_computation(Action action) { return action <= Action::backward_weight; }
 
 bool is_send(Action action) { return action == Action::send_activation || action == Action::send_gradient; }
+
+bool Schedule::has(const Instruction& instruction) const {
+  return 0 <= instruction.chunk && instruction.chunk < chunks && 0 <= instruction.micro_batch &&
+         instruction.micro_batch < micro_batches;
+}
 
 int Schedule::position(Place place) const {
   const bool upwards = placement == Placement::vee && place.chunk == 1;
@@ -70,6 +73,14 @@ std::optional<Counterpart> counterpart(const Schedule& schedule, int rank, const
 std::string text(const Schedule& schedule, const Instruction& instruction) {
   return fmt::format("{} of micro-batch {}{}", name(instruction.action), instruction.micro_batch,
                      schedule.chunks > 1 ? fmt::format(", chunk {}", instruction.chunk) : "");
+}
+
+std::string waiting_ranks(const Schedule& schedule, const std::vector<std::size_t>& next) {
+  std::vector<std::string> waiting;
+  for (std::size_t rank = 0; rank < next.size(); ++rank)
+    if (next[rank] < schedule.ranks[rank].size())
+      waiting.push_back(fmt::format("rank {} in {}", rank, text(schedule, schedule.ranks[rank][next[rank]])));
+  return fmt::format("{}", fmt::join(waiting, "; "));
 }
 
 Schedule make_schedule(const std::string& name, int stages, int chunks, int micro_batches) {

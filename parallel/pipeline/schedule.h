@@ -4,8 +4,8 @@
 // result, timetable.h times it.
 //
 // The model is cut into stages x chunks parts (stage_cut.h), numbered by position: 0 reads the data, the last computes
-// the loss. Every instruction names the rank's own chunk and a micro-batch; gradients of a chunk are always summed in
-// the order of the micro-batches, so that every schedule gives the same bits.
+// the loss. Every instruction names the rank's own chunk and a micro-batch. Each action on a chunk goes through the
+// micro-batches in their order, so that every schedule sums a gradient in the same order, to the same bits.
 #pragma once
 
 #include <functional>
@@ -19,13 +19,14 @@ namespace ctrain {
 
 enum class Action {
   forward,
-  backward,            // both parts in one
-  backward_input,      // the gradient of the chunk's input, which the part before it waits for
-  backward_weight,     // the gradients of the chunk's parameters, which nobody waits for
-  send_activation,     // of a chunk's output, and of the gradient of its input; a receive is named after the chunk that
-  receive_activation,  // takes the tensor as its input, or as the gradient of its output
-  send_gradient,
-  receive_gradient,
+  backward,         // both parts in one
+  backward_input,   // the gradient of the chunk's input, which the part before it waits for
+  backward_weight,  // the gradients of the chunk's parameters, which nobody waits for
+  // Transfers with another rank. Each names the chunk on its own side:
+  send_activation,     // the chunk's output
+  receive_activation,  // the chunk's input
+  send_gradient,       // the gradient of the chunk's input
+  receive_gradient,    // the gradient of the chunk's output
 };
 [[nodiscard]] const char* name(Action action);
 [[nodiscard]] bool is_computation(Action action);
@@ -53,6 +54,7 @@ struct Schedule {
   std::vector<std::vector<Instruction>> ranks;  // of each stage, in order
 
   [[nodiscard]] int positions() const { return stages * chunks; }
+  [[nodiscard]] bool has(const Instruction& instruction) const;  // its chunk and its micro-batch exist
   [[nodiscard]] int position(Place place) const;
   [[nodiscard]] Place place(int position) const;
   // Where the part before (step -1) or after (+1) this one stands; none at the ends of the model.
@@ -68,6 +70,10 @@ struct Counterpart {
 
 // "forward of micro-batch 3", "send_activation of micro-batch 0, chunk 1" where there are several chunks.
 [[nodiscard]] std::string text(const Schedule& schedule, const Instruction& instruction);
+
+// For messages about a deadlock: what every rank stands at that is not through its list, where `next` is the place of
+// its next instruction: "rank 0 in forward of micro-batch 1; rank 2 in ...". Empty where all are through.
+[[nodiscard]] std::string waiting_ranks(const Schedule& schedule, const std::vector<std::size_t>& next);
 
 struct ScheduleDefinition {
   std::optional<int> chunks;  // per stage; none: two or more, as the user says

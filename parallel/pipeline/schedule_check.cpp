@@ -22,27 +22,24 @@ class RankWalk {
       : schedule_(schedule),
         rank_(rank),
         training_(training),
-        done_(action_count * static_cast<std::size_t>(schedule.chunks * schedule.micro_batches)) {}
+        buffers_(static_cast<std::size_t>(schedule.chunks)),
+        counts_(static_cast<std::size_t>(schedule.chunks)) {}
 
-  // The peak of stored activations.
-  int run() {
-    int stored = 0, peak = 0;
+  void run() {
     for (const Instruction& instruction : schedule_.ranks[static_cast<std::size_t>(rank_)]) {
       check_range(instruction);
       check_needs(instruction);
       mark(instruction);
-      if (training_ && instruction.action == Action::forward) peak = std::max(peak, ++stored);
-      if (instruction.action == Action::backward || instruction.action == Action::backward_weight) --stored;
+      measure(instruction);
     }
-    for (int chunk = 0; chunk < schedule_.chunks; ++chunk)
-      for (int m = 0; m < schedule_.micro_batches; ++m) check_complete(chunk, m);
-    return peak;
+    for (int chunk = 0; chunk < schedule_.chunks; ++chunk) check_complete(chunk);
   }
+  [[nodiscard]] int peak_activations() const { return peak_; }
+  [[nodiscard]] const std::vector<ChunkBuffers>& buffers() const { return buffers_; }
 
  private:
   void check_range(const Instruction& instruction) const {
-    if (instruction.chunk < 0 || instruction.chunk >= schedule_.chunks || instruction.micro_batch < 0 ||
-        instruction.micro_batch >= schedule_.micro_batches)
+    if (!schedule_.has(instruction))
       fail(instruction,
            fmt::format("is outside of {} chunks and {} micro-batches", schedule_.chunks, schedule_.micro_batches));
     if (!is_computation(instruction.action) && !transfers(instruction))
@@ -80,27 +77,45 @@ class RankWalk {
   }
 
   void need(const Instruction& instruction, const Instruction& before) {
-    if (!done(before)) fail(instruction, fmt::format("does not stand after {}", text(schedule_, before)));
+    if (count(before.action, before.chunk) <= before.micro_batch)
+      fail(instruction, fmt::format("does not stand after {}", text(schedule_, before)));
   }
 
   // A whole backward counts as both parts.
   void mark(const Instruction& instruction) {
-    if (instruction.action != Action::backward) return mark_one(instruction, instruction);
-    for (const Action part : {Action::backward_input, Action::backward_weight})
-      mark_one({part, instruction.chunk, instruction.micro_batch}, instruction);
+    if (instruction.action != Action::backward) return mark(instruction, instruction.action);
+    mark(instruction, Action::backward_input);
+    mark(instruction, Action::backward_weight);
   }
-  void mark_one(const Instruction& part, const Instruction& instruction) {
-    if (done(part)) fail(instruction, "comes twice");
-    done(part) = 1;
+  void mark(const Instruction& instruction, Action action) {
+    int& next = count(action, instruction.chunk);
+    if (instruction.micro_batch != next) fail(instruction, fmt::format("is out of turn: micro-batch {} is next", next));
+    ++next;
   }
 
-  void check_complete(int chunk, int micro_batch) {
+  void measure(const Instruction& instruction) {
+    const int chunk = instruction.chunk;
+    ChunkBuffers& now = buffers_[static_cast<std::size_t>(chunk)];
+    const auto waiting = [&](int& most, Action begun, Action ended) {
+      most = std::max(most, count(begun, chunk) - count(ended, chunk));
+    };
+    waiting(now.activations, Action::receive_activation, Action::forward);
+    waiting(now.gradients, Action::receive_gradient, Action::backward_input);
+    if (!training_) return;
+    waiting(now.stored, Action::forward, Action::backward_weight);
+    int stored = 0;
+    for (int c = 0; c < schedule_.chunks; ++c) stored += count(Action::forward, c) - count(Action::backward_weight, c);
+    peak_ = std::max(peak_, stored);
+  }
+
+  void check_complete(int chunk) {
     for (const Action action : {Action::forward, Action::send_activation, Action::backward_input,
                                 Action::backward_weight, Action::send_gradient}) {
-      const Instruction wanted{action, chunk, micro_batch};
+      const Instruction next{action, chunk, count(action, chunk)};
       const bool backwards = action != Action::forward && action != Action::send_activation;
-      if ((backwards && !training_) || (is_send(action) && !transfers(wanted)) || done(wanted)) continue;
-      fail(wanted, "is missing");
+      if (next.micro_batch == schedule_.micro_batches) continue;
+      if ((backwards && !training_) || (is_send(action) && !transfers(next))) continue;
+      fail(next, "is missing");
     }
   }
 
@@ -109,10 +124,9 @@ class RankWalk {
     return other && other->rank != rank_;
   }
 
-  char& done(const Instruction& instruction) {
-    const auto action = static_cast<std::size_t>(instruction.action);
-    const int pair = instruction.chunk * schedule_.micro_batches + instruction.micro_batch;
-    return done_[action + action_count * static_cast<std::size_t>(pair)];
+  // How many micro-batches of a chunk have had this action.
+  int& count(Action action, int chunk) {
+    return counts_[static_cast<std::size_t>(chunk)][static_cast<std::size_t>(action)];
   }
 
   [[noreturn]] void fail(const Instruction& instruction, const std::string& problem) const {
@@ -122,7 +136,9 @@ class RankWalk {
   const Schedule& schedule_;
   int rank_;
   bool training_;
-  std::vector<char> done_;
+  std::vector<ChunkBuffers> buffers_;
+  std::vector<std::array<int, action_count>> counts_;  // of each chunk
+  int peak_ = 0;
 };
 
 // The messages of each channel: what one rank sends in its order, as the receives that the other should have.
@@ -175,10 +191,8 @@ void check_rendezvous(const Schedule& schedule) {
     for (std::size_t rank = 0; rank < next.size(); ++rank)
       while (current(rank) != nullptr && advance(rank)) progress = true;
   }
-  std::vector<std::string> waiting;
-  for (std::size_t rank = 0; rank < next.size(); ++rank)
-    if (current(rank) != nullptr) waiting.push_back(fmt::format("rank {} in {}", rank, text(schedule, *current(rank))));
-  if (!waiting.empty()) throw running_error("pipeline schedule: deadlock, {}", fmt::join(waiting, "; "));
+  const std::string waiting = waiting_ranks(schedule, next);
+  if (!waiting.empty()) throw running_error("pipeline schedule: deadlock, {}", waiting);
 }
 
 }  // namespace
@@ -188,8 +202,12 @@ ScheduleFacts check_schedule(const Schedule& schedule) {
     throw running_error("pipeline schedule: {} lists for {} stages", schedule.ranks.size(), schedule.stages);
   const bool training = has_backward(schedule);
   ScheduleFacts facts;
-  for (int rank = 0; rank < schedule.stages; ++rank)
-    facts.peak_activations.push_back(RankWalk(schedule, rank, training).run());
+  for (int rank = 0; rank < schedule.stages; ++rank) {
+    RankWalk walk(schedule, rank, training);
+    walk.run();
+    facts.peak_activations.push_back(walk.peak_activations());
+    facts.buffers.push_back(walk.buffers());
+  }
   check_channels(schedule);
   check_rendezvous(schedule);
   return facts;

@@ -1,7 +1,5 @@
 #include "parallel/pipeline/stage_cut.h"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <functional>
 #include <limits>

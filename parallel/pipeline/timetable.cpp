@@ -1,7 +1,6 @@
 #include "parallel/pipeline/timetable.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <map>
 
@@ -27,7 +26,7 @@ class Times {
 
 class Simulation {
  public:
-  Simulation(const Schedule& schedule, const ScheduleCosts& costs)
+  Simulation(const Schedule& schedule, const std::vector<PartCosts>& costs)
       : schedule_(schedule),
         costs_(costs),
         forwards_(schedule),
@@ -53,14 +52,10 @@ class Simulation {
           progress = true;
         }
     }
-    for (std::size_t rank = 0; rank < next.size(); ++rank) {
-      const auto& list = schedule_.ranks[rank];
-      if (next[rank] < list.size())
-        throw running_error("pipeline rank {} waits for ever: {} needs what no rank has computed by then", rank,
-                            text(schedule_, list[next[rank]]));
-      if (!table_.computations[rank].empty())
-        table_.length = std::max(table_.length, table_.computations[rank].back().end);
-    }
+    const std::string waiting = waiting_ranks(schedule_, next);
+    if (!waiting.empty()) throw running_error("pipeline schedule: what ranks compute waits for ever, {}", waiting);
+    for (const std::vector<Span>& spans : table_.computations)
+      if (!spans.empty()) table_.length = std::max(table_.length, spans.back().end);
     for (auto* spans : {&table_.sends, &table_.receives})  // a rank hears from both of its neighbours
       for (std::vector<Span>& list : *spans)
         std::stable_sort(list.begin(), list.end(), [](const Span& a, const Span& b) { return a.start < b.start; });
@@ -71,21 +66,24 @@ class Simulation {
   // Runs an instruction if what it needs will have been there by some time.
   bool step(std::size_t rank, const Instruction& instruction) {
     if (!is_computation(instruction.action)) return true;
+    require(schedule_.has(instruction), "rank {} has {}", rank, text(schedule_, instruction));
     const int position = schedule_.position({static_cast<int>(rank), instruction.chunk}), m = instruction.micro_batch;
     std::vector<Span>& done = table_.computations[rank];
     double start = done.empty() ? 0 : done.back().end;
     start = std::max(start, ready(instruction.action, position, m));
     if (start == never) return false;
-    const double end = start + cost(instruction.action);
+    const double end = start + cost(instruction.action, position);
     done.push_back({instruction, start, end});
+    const auto send = [&](Action action, double transfer) {
+      return pass_on(rank, {action, instruction.chunk, m}, end, transfer);
+    };
     if (instruction.action == Action::forward) {
       forwards_.at(position, m) = end;
       if (position + 1 < schedule_.positions())
-        activations_.at(position + 1, m) = pass_on(rank, {Action::send_activation, instruction.chunk, m}, end);
+        activations_.at(position + 1, m) = send(Action::send_activation, transfer_after(position));
     } else if (instruction.action != Action::backward_weight) {
       inputs_.at(position, m) = end;
-      if (position > 0)
-        gradients_.at(position - 1, m) = pass_on(rank, {Action::send_gradient, instruction.chunk, m}, end);
+      if (position > 0) gradients_.at(position - 1, m) = send(Action::send_gradient, transfer_after(position - 1));
     }
     return true;
   }
@@ -96,28 +94,33 @@ class Simulation {
     return std::max(forwards_.at(position, micro_batch), gradients_.at(position, micro_batch));
   }
 
-  [[nodiscard]] double cost(Action action) const {
-    if (action == Action::forward) return costs_.forward;
-    if (action == Action::backward_input) return costs_.backward_input;
-    if (action == Action::backward_weight) return costs_.backward_weight;
-    return costs_.backward_input + costs_.backward_weight;
+  [[nodiscard]] double cost(Action action, int position) const {
+    const PartCosts& part = costs_[static_cast<std::size_t>(position)];
+    if (action == Action::forward) return part.forward;
+    if (action == Action::backward_input) return part.backward_input;
+    if (action == Action::backward_weight) return part.backward_weight;
+    return part.backward_input + part.backward_weight;
+  }
+
+  [[nodiscard]] double transfer_after(int position) const {
+    return costs_[static_cast<std::size_t>(position)].transfer;
   }
 
   // When the tensor that `send` takes along is at its reader: at once on the same rank.
-  double pass_on(std::size_t rank, const Instruction& send, double computed) {
+  double pass_on(std::size_t rank, const Instruction& send, double computed, double transfer) {
     const std::optional<Counterpart> reader = counterpart(schedule_, static_cast<int>(rank), send);
     const auto to = static_cast<std::size_t>(reader->rank);
     if (to == rank) return computed;
     double& free = channel_free_[{rank, to}];
     const double start = std::max(computed, free);
-    free = start + costs_.transfer;
+    free = start + transfer;
     table_.sends[rank].push_back({send, start, free});
     table_.receives[to].push_back({reader->instruction, start, free});
     return free;
   }
 
   const Schedule& schedule_;
-  const ScheduleCosts& costs_;
+  const std::vector<PartCosts>& costs_;                // of each position
   Times forwards_, activations_, gradients_, inputs_;  // activations and gradients: at the position that takes them in
   std::map<std::pair<std::size_t, std::size_t>, double> channel_free_;
   Timetable table_;
@@ -125,8 +128,14 @@ class Simulation {
 
 }  // namespace
 
-Timetable make_timetable(const Schedule& schedule, const ScheduleCosts& costs) {
+Timetable make_timetable(const Schedule& schedule, const std::vector<PartCosts>& costs) {
+  require(static_cast<int>(costs.size()) == schedule.positions(), "costs of {} parts for {}", costs.size(),
+          schedule.positions());
   return Simulation(schedule, costs).run();
+}
+
+Timetable make_timetable(const Schedule& schedule, const PartCosts& costs) {
+  return make_timetable(schedule, std::vector<PartCosts>(static_cast<std::size_t>(schedule.positions()), costs));
 }
 
 double Timetable::busy(int rank) const {

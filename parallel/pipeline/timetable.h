@@ -11,8 +11,9 @@
 
 namespace ctrain {
 
-// Seconds, of one chunk and one micro-batch. A whole backward takes the sum of its parts.
-struct ScheduleCosts {
+// Seconds that one part of the model takes for one micro-batch; a whole backward takes the sum of its parts. `transfer`
+// is that of the part's output to the next rank, and of its gradient back.
+struct PartCosts {
   double forward = 1, backward_input = 1, backward_weight = 1, transfer = 0;
 };
 
@@ -35,9 +36,12 @@ struct Timetable {
   [[nodiscard]] double bubble() const;
 };
 
-// Needs only the computations in the schedule's lists; its transfers are those that the placement implies. A running
-// error, with rank and instruction, where a computation would wait for ever.
-[[nodiscard]] Timetable make_timetable(const Schedule& schedule, const ScheduleCosts& costs);
+// `costs` of each position. Needs only the computations in the schedule's lists: its transfers are those that the
+// placement implies. A running error, with ranks and instructions, where computations would wait for ever.
+[[nodiscard]] Timetable make_timetable(const Schedule& schedule, const std::vector<PartCosts>& costs);
+
+// All parts cost the same.
+[[nodiscard]] Timetable make_timetable(const Schedule& schedule, const PartCosts& costs);
 
 // Rows are ranks, columns slots of the shortest computation's time, cut at `width` characters; with a legend.
 [[nodiscard]] std::string draw(const Timetable& timetable, int width);

@@ -46,7 +46,8 @@ std::string legend(const Schedule& schedule) {
 
 std::string draw(const Timetable& timetable, int width) {
   const Schedule& schedule = timetable.schedule;
-  const double slot = shortest(timetable);
+  // A little less than the shortest computation, so that rounding leaves every computation a slot.
+  const double slot = shortest(timetable) * (1 - 1e-9);
   const auto column = [&](double time) { return static_cast<std::size_t>(std::llround(time / slot)); };
   const std::size_t cell = 1 + label(schedule, {Action::forward, 0, schedule.micro_batches - 1}).size();
   const std::string last_row = fmt::format("rank {}", schedule.stages - 1);
@@ -63,7 +64,9 @@ std::string draw(const Timetable& timetable, int width) {
       if (span.end <= span.start) continue;
       const std::size_t start = column(span.start) * cell, end = column(span.end) * cell;
       const std::string name = label(schedule, span.instruction);
-      row.replace(start, end - start, fmt::format("{:-<{}} ", name, end - start - 1));
+      row.replace(
+          start, end - start,
+          (end - start > cell ? fmt::format("{:-<{}} ", name, end - start - 1) : fmt::format("{:<{}}", name, cell)));
     }
     row.resize(shown * cell);
     row.erase(row.find_last_not_of(' ') + 1);

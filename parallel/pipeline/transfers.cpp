@@ -18,7 +18,7 @@ struct Event {
 }  // namespace
 
 Schedule with_transfers(const Schedule& computations) {
-  const Timetable table = make_timetable(computations, {});
+  const Timetable table = make_timetable(computations, PartCosts{});
   std::vector<Event> events;
   for (int rank = 0; rank < computations.stages; ++rank) {
     const auto at = static_cast<std::size_t>(rank);

@@ -36,9 +36,8 @@ class Order {
   }
 
  private:
-  // Chunk 0 until its first micro-batch is back from the turn of the V (this rank is reached again after twice the
-  // ranks below it), then both chunks by turns, then chunk 1 with its backwards until chunk 0's first gradient is
-  // there.
+  // Chunk 0 until its first micro-batch is back from the turn of the V, then both chunks by turns until the first
+  // gradient of chunk 1 is there, then chunk 1 with its backwards until that of chunk 0 is.
   void start() {
     for (int i = 0; i < 2 * (stages_ - rank_) - 1; ++i) forward(0);
     for (int i = 0; i < rank_; ++i) {
