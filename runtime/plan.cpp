@@ -13,12 +13,15 @@ namespace {
 StepPlan plan_step(const JobOptions& options, const Mode& mode, int rank, bool training) {
   const ModelOptions model_options{training, options.sample, options.target};
   StepPlan plan;
-  plan.graph = build_step(*options.model, model_options, options.global_batch, options.precision(), options.loss,
+  const std::int64_t samples = training ? options.samples_per_step() : options.global_batch;
+  plan.graph = build_step(*options.model, model_options, samples, options.precision(), options.loss,
                           options.optimizer, options.gradient_handlers);
   PartitionOptions partition_options{.seed = options.seed, .keep_gathered = false, .fetch = plan.graph.metrics()};
   if (training && options.keep_gradients)
     for (Value* parameter : plan.graph.graph->parameters())
       partition_options.fetch.push_back(plan.graph.gradients.at(parameter));
+  partition_options.schedule = schedule_of(options.pipeline, options.accumulation, training);
+  partition_options.first_blocks = first_blocks(*plan.graph.graph, options.pipeline);
   Program program = partition(*plan.graph.graph, mode, rank, partition_options);
   fuse(program);
   plan.compiled = compile(std::move(program), options.backend());
@@ -28,7 +31,7 @@ StepPlan plan_step(const JobOptions& options, const Mode& mode, int rank, bool t
 }  // namespace
 
 Mode mode_of(const JobOptions& options) {
-  Mode mode = make_mode(options.tensor_mode, options.data, {options.tensor, options.depth});
+  Mode mode = make_mode(options.tensor_mode, options.data, {options.tensor, options.depth}, options.pipeline.stages);
   mode.wishes = options.layout;
   return mode;
 }

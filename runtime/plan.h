@@ -10,6 +10,7 @@
 
 #include "parallel/tensor/mode.h"
 #include "runtime/executor.h"
+#include "runtime/pipeline_plan.h"
 #include "runtime/training_graph.h"
 
 namespace ctrain {
@@ -24,9 +25,11 @@ struct JobOptions {
   std::vector<Setting> gradient_handlers;
   std::string tensor_mode;  // "" for none
   int data = 1, tensor = 1;
-  int depth = 1;                   // of 2.5d
+  int depth = 1;  // of 2.5d
+  PipelineOptions pipeline;
+  int accumulation = 1;            // batches whose gradients add up to one optimizer step
   std::vector<LayoutWish> layout;  // wanted layouts of parameters
-  std::int64_t global_batch = 0;
+  std::int64_t global_batch = 0;   // of one batch
   DType real = DType::f32;
   std::optional<DType> mixed_precision;  // the shorter type of activations, where they have one
   std::uint64_t seed = 0;
@@ -35,6 +38,8 @@ struct JobOptions {
   std::string device = "cpu";   // or an accelerator's kind: "cuda"
   bool record = true;           // let the device record a step and replay it
   [[nodiscard]] Backend backend() const;
+  [[nodiscard]] int ranks() const { return data * pipeline.stages * tensor; }
+  [[nodiscard]] std::int64_t samples_per_step() const { return global_batch * accumulation; }
   [[nodiscard]] Precision precision() const { return {real, mixed_precision.value_or(real)}; }
 };
 

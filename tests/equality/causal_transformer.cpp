@@ -22,7 +22,7 @@ class CausalTransformer final : public Model {
     words->spread = {'h'};
     Value* x = graph.apply_one("embedding", {graph.input("tokens", "bs", DType::i32), words});
     x = dropout(bias(x, weight(graph, "position", "sh", Role::embedding)), rate);
-    for (std::int64_t i = 0; i < o_.depth; ++i) x = block(graph, x, "block." + std::to_string(i), rate);
+    for (std::int64_t i = 0; i < o_.depth; ++i) x = block(graph, x, static_cast<int>(i), rate);
     graph.set_scope("");
     x = norm(graph, "norm", x);
     return linear(x, o_.tied ? words : weight(graph, "head", "hv", Role::linear), nullptr);
@@ -42,8 +42,10 @@ class CausalTransformer final : public Model {
     return layer_norm(x, scale, vector(graph, name + ".bias", "h"), 1e-5);
   }
 
-  [[nodiscard]] Value* block(Graph& graph, Value* x, const std::string& name, double rate) const {
+  [[nodiscard]] Value* block(Graph& graph, Value* x, int number, double rate) const {
+    const std::string name = "block." + std::to_string(number);
     graph.set_scope(name);
+    graph.set_block(number);
     const auto layer = [&](Value* in, const std::string& part, const Names& dims, const Names& out) {
       return linear(in, weight(graph, name + part, dims, Role::linear), vector(graph, name + part + ".bias", out));
     };

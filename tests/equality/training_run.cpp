@@ -45,7 +45,7 @@ void disturb(const Program& program, const Block& block, T* data) {
 void disturb_constants(const Rank& rank) {
   const Program& program = rank.plan().training.compiled.program;
   for (const Block& block : program.blocks) {
-    if (block.storage != Block::Storage::parameter) continue;
+    if (block.storage != Block::Storage::parameter || !block.is_held) continue;
     if (block.value->initializer.kind != Initializer::Kind::constant) continue;
     std::vector<std::byte> data = rank.read(block.value->name);
     block.operand.dtype == DType::f64 ? disturb(program, block, reinterpret_cast<double*>(data.data()))
@@ -119,7 +119,7 @@ void RunCollector::train(const JobOptions& job, Communicator& world, int steps) 
   const Dataset& dataset = tokens ? static_cast<const Dataset&>(sequences) : images;
   const TransformPipeline pipeline =
       test::pipeline(dataset, tokens ? std::vector<Setting>() : augmentation().list(), job.seed);
-  BatchAssembler assembler(dataset, pipeline, {job.global_batch, true, false, job.seed}, Rank::feeds(plan.training));
+  BatchAssembler assembler(dataset, pipeline, {job.samples_per_step(), true, false, job.seed}, Rank::feeds(plan.training));
   Batch data = assembler.make_batch();
   for (int step = 0; step < steps; ++step) {
     const std::int64_t per_epoch = assembler.sampler().steps_per_epoch();
@@ -132,7 +132,9 @@ void RunCollector::train(const JobOptions& job, Communicator& world, int steps) 
     if (step > 0) continue;
     const Program& program = plan.training.compiled.program;
     for (const Value* parameter : plan.training.graph.graph->parameters()) {
-      const BlockId id = program.kept.at(plan.training.graph.gradients.at(parameter));
+      const auto kept = program.kept.find(plan.training.graph.gradients.at(parameter));
+      if (kept == program.kept.end()) continue;  // of another stage
+      const BlockId id = kept->second;
       const auto [it, fresh] = run_.gradients.try_emplace(parameter->name);
       if (fresh) it->second = test::unknown_tensor(program, parameter->dims);
       const Block& block = program.blocks[static_cast<std::size_t>(id)];
@@ -148,7 +150,7 @@ void RunCollector::train(const JobOptions& job, Communicator& world, int steps) 
 
 TrainingRun train_locally(const JobOptions& job, int steps, const WrapWorld& wrap) {
   RunCollector collector;
-  run_ranks(job.data * job.tensor, [&](Communicator& member) {
+  run_ranks(job.ranks(), [&](Communicator& member) {
     if (wrap == nullptr) return collector.train(job, member, steps);
     const std::unique_ptr<Communicator> wrapped = wrap(member);
     collector.train(job, *wrapped, steps);

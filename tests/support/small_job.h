@@ -83,7 +83,7 @@ class SmallData {
 
 // Makes the plan and the rank of every member and calls `body` with them.
 inline void run_job(const JobOptions& job, const std::function<void(Rank& rank, Communicator& world)>& body) {
-  run_ranks(job.data * job.tensor, [&](Communicator& world) {
+  run_ranks(job.ranks(), [&](Communicator& world) {
     const Plan plan = make_plan(job, world.rank());
     Rank rank(plan, world);
     body(rank, world);
