@@ -4,6 +4,7 @@
 
 #include <pcre2.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <string_view>
