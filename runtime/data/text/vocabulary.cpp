@@ -176,9 +176,9 @@ Vocabulary read_tokenizer_json(const fs::path& path) {
     std::vector<WrittenMerge> merges;
     for (const Json& merge : json.at("model").at("merges")) {
       std::string place = fmt::format("{}: merge {}", name, merges.size());
-      merges.push_back(merge.is_array()
-                           ? WrittenMerge{std::move(place), merge.at(0).get<std::string>(), merge.at(1).get<std::string>()}
-                           : split_merge(merge.get<std::string>(), std::move(place)));
+      merges.push_back(merge.is_array() ? WrittenMerge{std::move(place), merge.at(0).get<std::string>(),
+                                                       merge.at(1).get<std::string>()}
+                                        : split_merge(merge.get<std::string>(), std::move(place)));
     }
     return assembly.finish(merges);
   } catch (const Json::exception& error) {

@@ -25,8 +25,8 @@ struct Vocabulary {
 Vocabulary byte_vocabulary();
 
 // A usage Error that begins with the file (and the line) where one cannot be read or is damaged, where <|endoftext|> or
-// one of the 256 bytes is missing, or where the files are not of one tokenizer: a merge of tokens that are not there, or
-// a token that no merge makes (but for special ones, whose names stand in angle brackets).
+// one of the 256 bytes is missing, or where the files are not of one tokenizer: a merge of tokens that are not there,
+// or a token that no merge makes (but for special ones, whose names stand in angle brackets).
 Vocabulary read_vocabulary(const std::filesystem::path& vocab_json, const std::filesystem::path& merges_txt);
 
 // The same from a folder with vocab.json and merges.txt, or from Hugging Face's tokenizer.json of such a tokenizer.

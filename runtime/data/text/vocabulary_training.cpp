@@ -93,8 +93,8 @@ class Training {
 
   void merge(Pair pair) {
     const auto left = static_cast<std::int32_t>(pair >> 32), right = static_cast<std::int32_t>(pair & 0xFFFFFFFF);
-    const std::int32_t result = id_of(vocabulary_.tokens[static_cast<std::size_t>(left)] +
-                                      vocabulary_.tokens[static_cast<std::size_t>(right)]);
+    const std::int32_t result =
+        id_of(vocabulary_.tokens[static_cast<std::size_t>(left)] + vocabulary_.tokens[static_cast<std::size_t>(right)]);
     vocabulary_.merges.push_back({left, right, result});
     const auto is_made = [result](Pair made) {
       return static_cast<std::int32_t>(made >> 32) == result || static_cast<std::int32_t>(made & 0xFFFFFFFF) == result;

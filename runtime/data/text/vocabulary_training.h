@@ -34,10 +34,10 @@ class WordCounts {
 
 inline constexpr std::int64_t smallest_vocabulary = 257;  // the bytes and <|endoftext|>
 
-// A vocabulary of `size` tokens, at least smallest_vocabulary, with <|endoftext|> as the last id; of fewer where no pair
-// occurs twice any more. A function of the counts alone: of pairs that occur equally often the one of lower ids comes
-// first. Calls `report` (tokens so far) after each merge.
-Vocabulary train_vocabulary(const WordCounts& counts, std::int64_t size,
-                            const std::function<void(std::int64_t)>& report = [](std::int64_t) {});
+// A vocabulary of `size` tokens, at least smallest_vocabulary, with <|endoftext|> as the last id; of fewer where no
+// pair occurs twice any more. A function of the counts alone: of pairs that occur equally often the one of lower ids
+// comes first. Calls `report` (tokens so far) after each merge.
+Vocabulary train_vocabulary(
+    const WordCounts& counts, std::int64_t size, const std::function<void(std::int64_t)>& report = [](std::int64_t) {});
 
 }  // namespace ctrain
