@@ -10,10 +10,10 @@ namespace ctrain {
 namespace {
 
 std::unique_ptr<DataSplit> open_split(const Setting& data, const std::string& key, std::int64_t batch,
-                                      std::uint64_t seed) {
+                                      std::uint64_t seed, const Logger* logger) {
   auto split = std::make_unique<DataSplit>();
   const Setting &dataset = data["dataset"], &loader = data["dataloader"];
-  split->dataset = open_dataset(dataset, key + ".dataset");
+  split->dataset = open_dataset(dataset, key + ".dataset", logger);
   split->pipeline = std::make_unique<TransformPipeline>(*split->dataset, dataset, key + ".dataset", seed);
   split->workers = static_cast<int>(loader["num_workers"].integer());
   split->prefetch_depth = split->workers == 0 ? 0 : std::max(2, split->workers);
@@ -176,7 +176,7 @@ JobOptions job_options(const Configuration& config) {
   return options;
 }
 
-std::unique_ptr<Job> open_job(Configuration configuration) {
+std::unique_ptr<Job> open_job(Configuration configuration, const Logger* logger) {
   auto job = std::make_unique<Job>();
   job->configuration = std::move(configuration);
   const Configuration& config = job->configuration;
@@ -184,10 +184,10 @@ std::unique_ptr<Job> open_job(Configuration configuration) {
   job->options = job_options(config);
   const std::uint64_t seed = job->options.seed;
 
-  job->train = std::move(*open_split(root["train_data"], "train_data", config.global_batch, seed));
+  job->train = std::move(*open_split(root["train_data"], "train_data", config.global_batch, seed, logger));
   check_data(root, job->train, "train_data");
   if (root.has("test_data")) {
-    job->test = open_split(root["test_data"], "test_data", config.global_batch, seed);
+    job->test = open_split(root["test_data"], "test_data", config.global_batch, seed, logger);
     check_data(root, *job->test, "test_data");
   }
 
