@@ -91,7 +91,7 @@ int run_training(std::unique_ptr<Job> job, const RunOptions& options, const Laun
     if (!trainer_options.resume_from.empty()) {
       check_tensors(make_plan(job->options, 0), trainer_options.resume_from);
     } else if (!init_from.empty()) {
-      check_initial_weights(make_plan(job->options, 0), init_from);
+      check_initial_weights(make_plan(job->options, 0).training.compiled.program, init_from, "model.init_from");
     }
     prepare_folder(run_folder, options);
     log.open_file(run_folder / "log.txt");
@@ -105,7 +105,10 @@ int run_training(std::unique_ptr<Job> job, const RunOptions& options, const Laun
     Rank rank(plan, world, device_place(launch, plan.device, options.backend, world.rank()));
     const Logger rank_log = log.for_rank(world.rank());
     show_ranks(rank, world, job->options, omp_get_max_threads(), rank_log);
-    if (trainer_options.resume_from.empty() && !init_from.empty()) load_initial_weights(rank, init_from);
+    if (trainer_options.resume_from.empty() && !init_from.empty())
+      load_initial_weights(
+          plan.training.compiled.program, init_from,
+          [&](const std::string& name, const std::vector<std::byte>& part) { rank.write(name, part); });
     Trainer trainer(*job, trainer_options, rank, world, rank_log);
     const TrainingOutcome outcome = trainer.fit();
     write_summary(run_folder / "summary.json", outcome, *job, rank, world);

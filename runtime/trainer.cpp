@@ -9,6 +9,7 @@
 #include "runtime/checkpoint/checkpoint_folder.h"
 #include "runtime/checkpoint/job_state.h"
 #include "runtime/checkpoint/manifest.h"
+#include "runtime/file.h"
 #include "runtime/median.h"
 #include "runtime/stop_signal.h"
 
@@ -127,6 +128,7 @@ void Trainer::save(const std::filesystem::path& folder) {
   world_.barrier();
   save_tensors(rank_, world_, pending_checkpoint_path(folder, state_.step));
   if (state_.is_main) {
+    write_file(pending_checkpoint_path(folder, state_.step) / "config.yaml", to_yaml(job_.configuration));
     Manifest manifest;
     manifest.step = state_.step;
     manifest.epoch = state_.step / state_.steps_per_epoch;

@@ -55,10 +55,10 @@ void convert(const std::vector<std::byte>& from, StoredType type, std::vector<st
   convert<To, float>(from, to);
 }
 
-void check(const SafetensorsFile& file, const Plan& plan, const fs::path& path) {
+std::string find_problems(const SafetensorsFile& file, const Program& program) {
   std::string problems;
   std::set<std::string> used;
-  for (const Block* block : parameters_of(plan.training.compiled.program)) {
+  for (const Block* block : parameters_of(program)) {
     const StoredTensor wanted = public_tensor(*block);
     const StoredTensor* stored = find_tensor(file, wanted.name);
     if (stored == nullptr) {
@@ -72,24 +72,24 @@ void check(const SafetensorsFile& file, const Plan& plan, const fs::path& path) 
   for (const StoredTensor& tensor : file.tensors())
     if (!used.contains(tensor.name) && !may_be_left(tensor.name))
       problems += fmt::format("\n  {} is of no parameter", tensor.name);
-  if (!problems.empty()) throw usage_error("model.init_from: {} is of another model:{}", path.string(), problems);
+  return problems;
 }
 
 }  // namespace
 
-void check_initial_weights(const Plan& plan, const fs::path& path) {
-  if (!fs::exists(path))
-    throw usage_error("model.init_from: '{}': no such file; expected a safetensors file or a checkpoint's folder",
-                      path.string());
+void check_initial_weights(const Program& program, const fs::path& path, const std::string& key) {
+  std::string problems;
   try {
-    check(SafetensorsFile(file_of(path)), plan, path);
-  } catch (const Error& error) {  // of the file itself
-    throw usage_error("{}", error.what());
+    problems = find_problems(SafetensorsFile(file_of(path)), program);
+  } catch (const Error& error) {  // no such file, or a damaged one
+    throw usage_error("{}: {}", key, error.what());
   }
+  if (!problems.empty()) throw usage_error("{}: {} is of another model:{}", key, path.string(), problems);
 }
 
-void load_initial_weights(const Rank& rank, const fs::path& path) {
-  const Program& program = rank.plan().training.compiled.program;
+void load_initial_weights(
+    const Program& program, const fs::path& path,
+    const std::function<void(const std::string& name, const std::vector<std::byte>& part)>& write) {
   const SafetensorsFile file(file_of(path));
   std::vector<std::byte> stored, whole;
   for (const Block* block : parameters_of(program)) {
@@ -101,7 +101,7 @@ void load_initial_weights(const Rank& rank, const fs::path& path) {
                                        : convert<float>(stored, tensor->type, whole);
     std::vector<std::byte> part(static_cast<std::size_t>(block->bytes()));
     from_whole(program, program.rank, *block, whole.data(), part.data());
-    rank.write(block->value->name, part);
+    write(block->value->name, part);
   }
 }
 

@@ -22,8 +22,8 @@ struct StepMetrics {
   double samples_per_second = 0;  // global
   double step_ms = 0;
   // Left out of the line where they do not apply.
-  std::optional<double> tokens_per_second;
-  std::optional<double> mfu, mfu_full_attention, mfu_with_recompute;
+  std::optional<double> tokens_per_second = {};
+  std::optional<double> mfu = {}, mfu_full_attention = {}, mfu_with_recompute = {};
 };
 
 struct EpochMetrics {

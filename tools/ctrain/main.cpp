@@ -25,6 +25,7 @@ constexpr const char* help = R"(ctrain trains neural networks over many ranks, f
 
   ctrain --config FILE [options]               train
   ctrain eval --config FILE --checkpoint PATH  evaluate on the test data
+  ctrain generate --checkpoint PATH            continue a text
   ctrain config --config FILE                  print the resolved configuration
   ctrain plan --config FILE --world_size N     what a rank would hold and send
   ctrain run --nproc_per_node N -- --config FILE   train in N processes
@@ -51,17 +52,17 @@ using Command = int (*)(const Options&);
 Command find_command(const std::string& name) {
   static const std::map<std::string, Command> built = {
       {"train", train},      {"eval", evaluate},       {"config", print_configuration}, {"plan", print_plan},
-      {"run", run_on_hosts}, {"benchmark", benchmark}, {"check", check_installation}};
+      {"run", run_on_hosts}, {"benchmark", benchmark}, {"check", check_installation},   {"generate", generate_text}};
   const auto found = built.find(name);
   if (found != built.end()) return found->second;
-  std::vector<std::string> known = {"generate", "tokenizer", "checkpoint", "replay"};
+  std::vector<std::string> known = {"tokenizer", "checkpoint", "replay"};
   if (std::find(known.begin(), known.end(), name) != known.end())
     throw usage_error("the command '{}' is not built yet in this version", name);
   for (const auto& [command, function] : built) known.push_back(command);
   const std::string near = nearest(name, known);
-  throw usage_error(
-      "'{}': unknown command; {}", name,
-      near.empty() ? "expected train, eval, config, plan, run, benchmark or check" : "did you mean '" + near + "'?");
+  throw usage_error("'{}': unknown command; {}", name,
+                    near.empty() ? "expected train, eval, generate, config, plan, run, benchmark or check"
+                                 : "did you mean '" + near + "'?");
 }
 
 // The rank of this process where something says that it is one of several, else 0.
