@@ -107,11 +107,13 @@ TEST_CASE("With bf16 activations a checkpoint holds fp32 masters and states, whi
     }
   });
   CHECK(short_masters == 0);
-  for (const char* name : {"model.safetensors", "optimizer.safetensors"})
-    for (const StoredTensor& tensor : SafetensorsFile(folder / name).tensors()) {
+  for (const char* name : {"model.safetensors", "optimizer.safetensors"}) {
+    const SafetensorsFile file(folder / name);
+    for (const StoredTensor& tensor : file.tensors()) {
       INFO(tensor.name);
       CHECK(tensor.type == StoredType::f32);
     }
+  }
 }
 
 TEST_CASE("An exported ViT has timm's names and shapes", "[job_state]") {
