@@ -2,12 +2,12 @@
 
 #include <algorithm>
 
-#include "tests/support/narrow_floats.h"
+#include "ops/narrow_floats.h"
 
 namespace {
 
-using ctrain::testing::Bfloat16;
-using ctrain::testing::Float16;
+using ctrain::Bfloat16;
+using ctrain::Float16;
 
 float read(const void* from, cudaDataType_t type, std::int64_t i) {
   if (type == CUDA_R_16F) return static_cast<float>(static_cast<const Float16*>(from)[i]);

@@ -13,5 +13,8 @@ int print_plan(const Options& options);
 int run_on_hosts(const Options& options);
 int benchmark(const Options& options);
 int check_installation(const Options& options);
+int train_tokenizer(const Options& options);
+int encode_text(const Options& options);
+int decode_tokens(const Options& options);
 
 }  // namespace ctrain

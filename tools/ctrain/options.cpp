@@ -1,23 +1,22 @@
-// The only file that includes CLI11. Its own messages are replaced where ours can say more: every value is checked by a
-// validator that names the value and what was expected, unknown options are looked up here.
+// CLI11's own messages are replaced where ours can say more: every value is checked by a validator that names the value
+// and what was expected (option_checks.h), unknown options are looked up here.
 #include "tools/ctrain/options.h"
 
 #include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <charconv>
 #include <limits>
 #include <map>
 
 #include "memory/error.h"
 #include "runtime/config/nearest.h"
 #include "runtime/config/recipes.h"
+#include "tools/ctrain/option_checks.h"
+#include "tools/ctrain/tokenizer_options.h"
 
 namespace ctrain {
 namespace {
-
-constexpr const char* not_built = "is not built yet in this version";
 
 const std::map<std::string, std::string> later_options = {{"--profile-steps", "train"}, {"--trace", "plan"}};
 
@@ -31,38 +30,6 @@ std::vector<std::string> normalised(std::vector<std::string> arguments) {
                  '-');
   }
   return arguments;
-}
-
-template <typename Number>
-CLI::Validator number(Number least, const std::string& expected, Number most = std::numeric_limits<Number>::max()) {
-  return {[least, most, expected](const std::string& written) {
-            Number value{};
-            const char* end = written.data() + written.size();
-            const auto [rest, failure] = std::from_chars(written.data(), end, value);
-            // The comparison is false for not-a-number as well.
-            const bool right = failure == std::errc() && rest == end && value >= least && value <= most;
-            return right ? std::string() : fmt::format("'{}': expected {}", written, expected);
-          },
-          ""};
-}
-
-CLI::Validator choice(std::vector<std::string> built, std::vector<std::string> later = {}) {
-  return {[built = std::move(built), later = std::move(later)](const std::string& written) {
-            if (std::find(built.begin(), built.end(), written) != built.end()) return std::string();
-            if (std::find(later.begin(), later.end(), written) != later.end())
-              return fmt::format("'{}' {}; expected {}", written, not_built, fmt::join(built, " or "));
-            const std::string near = nearest(written, built);
-            return fmt::format("'{}': expected {}{}", written, fmt::join(built, " or "),
-                               near.empty() ? "" : "; did you mean '" + near + "'?");
-          },
-          ""};
-}
-
-CLI::Validator not_empty(const std::string& expected) {
-  return {[expected](const std::string& written) {
-            return written.empty() ? fmt::format("'': expected {}", expected) : std::string();
-          },
-          ""};
 }
 
 CLI::Validator port() { return number<int>(1, "a port from 1 to 65535", 65535); }
@@ -293,9 +260,21 @@ Text text_of(const std::string& command) {
   if (command == "benchmark")
     return {"Times a multi-layer perceptron under every tensor-parallel mode that N ranks admit.",
             "ctrain benchmark --gpus 8 --dimension 256 --profile_steps 10"};
+  if (command == "tokenizer train")
+    return {"Makes a byte-level BPE tokenizer from texts, in the files of GPT-2's.",
+            "ctrain tokenizer train --input corpus.txt --vocab_size 8192 --output my_tokenizer"};
+  if (command == "tokenizer encode")
+    return {"Prints the token ids of a text, with blanks between them.",
+            "ctrain tokenizer encode --tokenizer my_tokenizer --text 'Hello world'"};
+  if (command == "tokenizer decode")
+    return {"Prints the text of token ids.", "echo 15496 995 | ctrain tokenizer decode --tokenizer gpt2"};
   if (command == "check") return {"Lists what this build and this machine have.", "ctrain check -i"};
-  return {"Trains what the configuration describes. `ctrain --config FILE` is the same.",
-          "ctrain --config configs/vit_2d.yaml --output runs/first --overwrite --no-progress"};
+  return {
+      "Trains what the configuration describes. `ctrain --config FILE` is the same.\n\n"
+      "metrics.jsonl has a line for each step. Where the configuration gives peak_flops, the operations a second of\n"
+      "one rank's device, it tells mfu = 3 F / (seconds * ranks * peak_flops), F = 2 M N K of each forward product,\n"
+      "of causal attention the half; mfu_full_attention counts all of it, mfu_with_recompute is 4/3 of that.",
+      "ctrain --config configs/vit_2d.yaml --output runs/first --overwrite --no-progress"};
 }
 
 }  // namespace
@@ -316,6 +295,7 @@ Options parse_options(const std::string& command, std::vector<std::string> argum
   app.get_formatter()->label("OPTIONS", "options");
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::Throw);
 
+  const bool is_tokenizer = command.starts_with("tokenizer ");
   bool check_installation = false;
   if (command == "run")
     add_hosts(app, options.hosts);
@@ -325,6 +305,8 @@ Options parse_options(const std::string& command, std::vector<std::string> argum
     add_generate(app, options.generate);
   else if (command == "check")
     app.add_flag("-i,--installation", check_installation, "what is installed, and what is missing");
+  else if (is_tokenizer)
+    add_tokenizer_options(app, command, options);
   else
     add_configuration(app, options);
   if (command == "eval")
@@ -340,8 +322,8 @@ Options parse_options(const std::string& command, std::vector<std::string> argum
   if (command == "train" || command == "eval") {
     add_ranks(app, options);
     add_launch(app, options.launch);
-    console.add(app);
   }
+  if (command == "train" || command == "eval" || command == "tokenizer train") console.add(app);
 
   std::vector<std::string> reversed = normalised(arguments);  // as CLI11 wants them
   std::reverse(reversed.begin(), reversed.end());
@@ -362,13 +344,17 @@ Options parse_options(const std::string& command, std::vector<std::string> argum
   if (command == "check" && !check_installation) throw usage_error("-i is missing; expected ctrain check -i");
   if (command == "generate" && options.generate.checkpoint.empty())
     throw usage_error("--checkpoint is missing; expected ctrain generate --checkpoint PATH --prompt TEXT");
+  console.apply(options);
+  if (is_tokenizer) {
+    check_tokenizer_options(command, options);
+    return options;
+  }
   if (command == "run" || command == "benchmark" || command == "check" || command == "generate") return options;
   if (options.config.empty()) throw usage_error("--config is missing; expected ctrain {} --config FILE", command);
   if (command == "eval" && options.checkpoint.empty())
     throw usage_error("--checkpoint is missing; expected ctrain eval --config FILE --checkpoint PATH");
   if (options.overwrite && !options.resume.empty())
     throw usage_error("--overwrite and --resume: expected one of them, not both");
-  console.apply(options);
   return options;
 }
 

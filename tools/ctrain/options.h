@@ -20,6 +20,13 @@ struct PlanOptions {
   bool json = false;
 };
 
+struct TokenizerOptions {
+  std::vector<std::string> input;  // files; encode and decode: at most one, none for standard input
+  std::int64_t vocab_size = 0;
+  std::string path;                 // of the tokenizer that encodes or decodes
+  std::optional<std::string> text;  // encode: instead of an input
+};
+
 struct Options {
   std::string help;  // what --help prints; where it is not empty the rest says nothing
 
@@ -46,12 +53,14 @@ struct Options {
   PlanOptions plan;
   BenchmarkOptions benchmark;
   bool benchmark_json = false;
+  TokenizerOptions tokenizer;
 
   bool show_progress = true;
   LogLevel log_level = LogLevel::info;
 };
 
-// `command`: train, eval, config, plan, run, benchmark or check. Throws a usage Error with the nearest spelling.
+// `command`: train, eval, config, plan, run, benchmark, check, or "tokenizer train" (encode, decode). Throws a usage
+// Error with the nearest spelling.
 Options parse_options(const std::string& command, std::vector<std::string> arguments);
 
 }  // namespace ctrain

@@ -7,6 +7,7 @@
 // seq_len. What is missing from seq_len tokens is padding: id -1, which no embedding knows, with the label -1, which no
 // loss counts; and as attention is causal and padding comes last, no other token sees it.
 #include <algorithm>
+#include <cmath>
 
 #include "runtime/data/dataset.h"
 #include "runtime/data/text/configured_vocabulary.h"
@@ -67,7 +68,7 @@ TokenRange range_of(const Arguments& arguments, const TokenFile& tokens, bool is
   const std::string split = arguments.text("split", "all");
   if (split == "all") return {0, tokens.tokens()};
   const double share = 1 - arguments.real("test_size", 0.1);
-  auto cut = static_cast<std::int64_t>(share * static_cast<double>(tokens.tokens()));
+  std::int64_t cut = std::llround(share * static_cast<double>(tokens.tokens()));
   if (!is_packed) cut = tokens.document_begin(tokens.document_from(cut));
   const TokenRange range = split == "train" ? TokenRange{0, cut} : TokenRange{cut, tokens.tokens()};
   if (range.begin == range.end)
