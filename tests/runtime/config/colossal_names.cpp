@@ -246,5 +246,7 @@ TEST_CASE("the recipe of GPT-2 makes its components of the tutorial's names", "[
   unsetenv("DATA");
   unsetenv("TOKENIZER");
   const std::string made_up = "train_data={dataset: {type: SyntheticDataset, vocab_size: 61, seq_len: 512}}";
-  CHECK(load_python(sizes, {made_up}, "gpt2").root.at("train_data.dataset.type").text() == "SyntheticDataset");
+  const Setting root = load_python(sizes + "loss = dict(type='GPTLMLoss')\n", {made_up}, "gpt2").root;
+  CHECK(root.at("train_data.dataset.type").text() == "SyntheticDataset");
+  CHECK(root.at("loss.type").text() == "CrossEntropyLoss");
 }
