@@ -43,6 +43,7 @@ struct Job {
 // The model and how it is trained, which the configuration says alone: no data is opened.
 [[nodiscard]] JobOptions job_options(const Configuration& configuration);
 
-[[nodiscard]] std::unique_ptr<Job> open_job(Configuration configuration);
+// What takes long is shown on the logger's console (nullptr: it is not).
+[[nodiscard]] std::unique_ptr<Job> open_job(Configuration configuration, const Logger* logger = nullptr);
 
 }  // namespace ctrain

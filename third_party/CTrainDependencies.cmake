@@ -9,6 +9,7 @@ find_package(yaml-cpp REQUIRED CONFIG)
 find_package(CLI11 REQUIRED CONFIG)
 find_package(nlohmann_json REQUIRED CONFIG)
 find_package(ZLIB REQUIRED)
+find_package(PCRE2 REQUIRED)
 find_package(Catch2 2 REQUIRED CONFIG)
 find_package(Gloo QUIET CONFIG)  # optional: without it the backend gloo is refused by name
 

@@ -17,6 +17,7 @@ libgloo-dev            libgloo-dev            -               -              ?he
 libfmt-dev             libfmt-dev             fmt-devel       fmt            header:fmt/format.h
 libdnnl-dev            libdnnl-dev            onednn-devel    onednn=2       header:dnnl.hpp
 zlib1g-dev             zlib1g-dev             zlib-devel      zlib           header:zlib.h
+libpcre2-dev           libpcre2-dev           pcre2-devel     pcre2          header:pcre2posix.h
 nlohmann-json3-dev     nlohmann-json3-dev     json-devel      nlohmann_json  header:nlohmann/json.hpp
 catch2                 catch2                 catch2-devel    catch2=2       header:catch2/catch.hpp
 dataset-fashion-mnist  dataset-fashion-mnist  -               -              file:/usr/share/datasets/fashion-mnist

@@ -6,6 +6,7 @@
 #include "runtime/config/expressions.h"
 #include "runtime/config/libraries.h"
 #include "runtime/config/overrides.h"
+#include "runtime/config/presets.h"
 #include "runtime/config/python_reader.h"
 #include "runtime/config/recipes.h"
 #include "runtime/config/schema.h"
@@ -22,6 +23,15 @@ void fill(Setting& mapping, std::string_view key, Setting value) {
   mapping.set(key, std::move(value));
 }
 
+// One text for training and testing is split between them.
+void complete_text_splits(Setting& root) {
+  Setting *train = root.find_path("train_data.dataset"), *test = root.find_path("test_data.dataset");
+  const auto path = [](const Setting* dataset) { return dataset == nullptr ? nullptr : dataset->find("path"); };
+  const bool is_shared = path(train) != nullptr && path(test) != nullptr && *path(train) == *path(test);
+  if (path(train) != nullptr) fill(*train, "split", Setting::of(is_shared ? "train" : "all"));
+  if (path(test) != nullptr) fill(*test, "split", Setting::of(is_shared ? "test" : "all"));
+}
+
 // Defaults that follow from other keys.
 void complete(Setting& root, const RunSizes& sizes) {
   fill(*root.find("parallel"), "data", Setting::of(sizes.data));
@@ -33,6 +43,7 @@ void complete(Setting& root, const RunSizes& sizes) {
     Setting& dataset = *data->find("dataset");
     if (dataset.find("train") != nullptr) fill(dataset, "train", Setting::of(part == std::string_view("train_data")));
   }
+  complete_text_splits(root);
   Setting* schedule = root.find("lr_scheduler");
   if (schedule == nullptr) return;
   std::vector<Setting*> followers;  // LRSchedulerHooks; validate() has seen that all that say something say the same
@@ -95,6 +106,7 @@ Configuration load_configuration_text(std::string_view text, const std::string& 
   translate_colossal_names(written, problems, configuration.warnings);
 
   configuration.root = apply_schema(written, references, problems, configuration.warnings);
+  if (Setting* model = configuration.root.find("model")) apply_preset(*model);
   const auto sizes = resolve_run_sizes(configuration.root, world_size, problems);
   validate(configuration.root, sizes, problems);
   problems.throw_if_any();

@@ -23,15 +23,46 @@ Component synthetic() {
       "SyntheticDataset",
       "made-up samples that can be learned, for tests and benchmarks",
       {
-          {"shape", list_of(integer(1), 1), required, "of one input: [channels, height, width] or [features]"},
+          {"shape", nullable(list_of(integer(1), 1)), "null",
+           "of one input: [channels, height, width] or [features]; or give vocab_size and seq_len"},
           {"num_classes", nullable(integer(1)), "null", "labels 0 to num_classes - 1 (10 without target_shape)"},
           {"target_shape", nullable(list_of(integer(1), 1)), "null", "of one target; instead of num_classes"},
           {"size", integer(1), "1024", "number of samples"},
           {"seed", integer(0, std::numeric_limits<double>::infinity()), "0", "of the samples"},
-          later("vocab_size", integer(1)),
-          later("seq_len", integer(1)),
+          {"vocab_size", nullable(integer(2)), "null", "token sequences instead: ids are below this"},
+          {"seq_len", nullable(integer(1)), "null", "tokens of a sequence"},
       },
   };
+}
+
+// Token sequences of text files: one form of the files, or another.
+Component text_files(std::string type, std::string meaning) {
+  const Type file = nullable(text());
+  const Field tokenizer = {
+      "tokenizer",
+      nullable(mapping({{"vocab", file, "null", "GPT-2's vocab.json"},
+                        {"merges", file, "null", "and its merges.txt"},
+                        {"file", file, "null", "instead: Hugging Face's tokenizer.json, or a folder with both files"}},
+                       "file")),
+      "null",
+      "how text becomes ids (`ctrain tokenizer train` makes one); null: each byte is an id, and <|endoftext|> is 256"};
+  return {
+      std::move(type),
+      std::move(meaning),
+      {
+          {"path", one_or_list_of(text(), 1, 1 << 20), required,
+           "the file, or a list of files; compressed with gzip or not. Their tokens are kept in $CTRAIN_CACHE "
+           "(default: ~/.cache/ctrain)"},
+          {"seq_len", integer(1, 1 << 24), "1024", "tokens of a sample"},
+          tokenizer,
+          {"packing", boolean(), "true",
+           "samples are cut from all documents, joined with <|endoftext|>; false: a sample is a document, cut or "
+           "padded to seq_len"},
+          {"split", nullable(choice({"all", "train", "test"})), "null",
+           "the part that is used: all, train (the text without its end), or test (its end); null: where train_data "
+           "and test_data have the same path each its part, else all"},
+          {"test_size", real_below(0, 1), "0.1", "share of the text (in tokens) that is its end"},
+      }};
 }
 
 std::vector<Field> padding_fields(Field padding) {
@@ -93,8 +124,8 @@ const std::vector<Component>& dataset_components() {
       image_files("MNISTDataset", "MNIST or any other pair of IDX files", required),
       synthetic(),
       later_component("ImageFolderDataset"),
-      later_component("WebtextDataset"),
-      later_component("TextDataset"),
+      text_files("WebtextDataset", "text of JSON lines: {\"text\": ...} for each document"),
+      text_files("TextDataset", "plain text; a file is a document"),
   };
   return components;
 }

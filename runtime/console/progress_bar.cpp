@@ -4,16 +4,13 @@
 #include <cmath>
 #include <utility>
 
-#include "runtime/console/fixed_text.h"
+#include "runtime/console/bar.h"
 
 namespace ctrain {
 
 namespace {
 
 using std::chrono::seconds;
-
-constexpr std::chrono::milliseconds redraw_interval{100};
-constexpr seconds shortest_silence{10}, longest_silence{60};
 
 using Line = FixedText<400>;  // longer than any line without a terminal
 
@@ -22,9 +19,9 @@ class Fields {
  public:
   Fields(const Progress& progress, std::optional<seconds> left) {
     if (left) {
-      const auto s = left->count();
-      if (s < 3600) add("{}:{:02} left", s / 60, s % 60);
-      if (s >= 3600) add("{}:{:02}:{:02} left", s / 3600, s / 60 % 60, s % 60);
+      text_.append("  ");
+      append_time_left(text_, *left);
+      ends_[count_++] = text_.size();
     }
     add("loss {:.4f}", progress.loss);
     if (!std::isnan(progress.accuracy)) add("accuracy {:.2f} %", 100 * progress.accuracy);
@@ -56,17 +53,6 @@ class Fields {
 void append_position(Line& line, const Progress& progress, const ProgressTotals& totals) {
   line.append("epoch {}/{}  step {}/{}", progress.epoch + 1, totals.epochs, progress.step_in_epoch,
               totals.steps_per_epoch);
-}
-
-// Fills exactly `width` columns (at least 3): [=====>    ].
-void append_bar(Line& line, double share, std::size_t width) {
-  const std::size_t inner = width - 2;
-  const auto done = static_cast<std::size_t>(std::clamp(share, 0.0, 1.0) * static_cast<double>(inner));
-  line.append("[");
-  line.append(done, '=');
-  if (done < inner) line.append(1, '>');
-  line.append(done < inner ? inner - done - 1 : 0, ' ');
-  line.append("]");
 }
 
 Line terminal_line(const Progress& progress, const ProgressTotals& totals, const Fields& fields, int columns) {

@@ -66,6 +66,17 @@ std::vector<double> Arguments::reals(std::string_view name) const {
   return result;
 }
 
+std::vector<std::string> Arguments::texts(std::string_view name) const {
+  const Setting* value = find(name);
+  if (value == nullptr) throw error(name, fmt::format("'{}' is missing: expected a text or a list of them", name));
+  std::vector<std::string> result;
+  for (const Setting& item : items(*value)) {
+    if (item.kind() != Setting::Kind::text) throw wrong_kind(name, "a text or a list of them");
+    result.push_back(item.text());
+  }
+  return result;
+}
+
 Error Arguments::error(std::string_view name, std::string_view message) const {
   const Setting* value = name.empty() ? nullptr : find(name);
   const bool placed = value != nullptr && !value->location().file.empty();  // a default stands nowhere

@@ -1,5 +1,5 @@
 // The arguments of one dataset or transform: its mapping in the configuration together with the path of its key, so
-// that a problem with the data is told as "file:line:column: train_data.dataset.root: ...".
+// that a problem with the data is told as "file:line:column: train_data.dataset.root: ...". Long work is told as well.
 #pragma once
 
 #include <cstdint>
@@ -9,14 +9,16 @@
 
 #include "memory/error.h"
 #include "runtime/config/setting.h"
+#include "runtime/console/logger.h"
 
 namespace ctrain {
 
 class Arguments {
  public:
   // `key`: where the mapping stands, as "train_data.dataset" or "train_data.dataset.transform_pipeline.2".
-  // The setting must outlive this object.
-  Arguments(const Setting& setting, std::string_view key) : setting_(setting), key_(key) {}
+  // The setting and the logger must outlive this object; nullptr: work is done silently.
+  Arguments(const Setting& setting, std::string_view key, const Logger* logger = nullptr)
+      : setting_(setting), key_(key), logger_(logger) {}
 
   [[nodiscard]] const std::string& key() const { return key_; }
   [[nodiscard]] bool has(std::string_view name) const { return setting_.has(name); }
@@ -28,9 +30,13 @@ class Arguments {
   [[nodiscard]] double real(std::string_view name, double fallback) const;
   [[nodiscard]] std::string text(std::string_view name, std::string_view fallback) const;
 
-  // A list, or one number, which stands for a list of one; a usage error where it is missing.
+  // A list, or one value, which stands for a list of one; a usage error where it is missing.
   [[nodiscard]] std::vector<std::int64_t> integers(std::string_view name) const;
   [[nodiscard]] std::vector<double> reals(std::string_view name) const;
+
+  [[nodiscard]] std::vector<std::string> texts(std::string_view name) const;
+
+  [[nodiscard]] const Logger* logger() const { return logger_; }
 
   // A usage error that begins with the location and the key of argument `name`; of the whole mapping where `name` is
   // empty or was not given.
@@ -42,6 +48,7 @@ class Arguments {
 
   const Setting& setting_;
   std::string key_;
+  const Logger* logger_;
 };
 
 }  // namespace ctrain

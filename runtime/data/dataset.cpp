@@ -21,8 +21,8 @@ void Dataset::read_target(std::int64_t, std::span<float>) const {
   require(false, "this dataset has class labels, not float targets");
 }
 
-std::unique_ptr<Dataset> open_dataset(const Setting& setting, std::string_view key) {
-  const Arguments arguments(setting, key);
+std::unique_ptr<Dataset> open_dataset(const Setting& setting, std::string_view key, const Logger* logger) {
+  const Arguments arguments(setting, key, logger);
   const std::string type = arguments.text("type", "");
   const DatasetFactory* factory = Registry<DatasetFactory>::instance().find(type);
   if (factory == nullptr) {

@@ -62,8 +62,8 @@ struct DatasetFactory {
 };
 
 // Opens the dataset that the resolved mapping `setting` (`type` and its arguments) at configuration key `key`
-// ("train_data.dataset") describes.
-std::unique_ptr<Dataset> open_dataset(const Setting& setting, std::string_view key);
+// ("train_data.dataset") describes. What takes long is shown on the logger's console (nullptr: it is not).
+std::unique_ptr<Dataset> open_dataset(const Setting& setting, std::string_view key, const Logger* logger = nullptr);
 
 // Product of the extents.
 std::int64_t element_count(std::span<const std::int64_t> shape);

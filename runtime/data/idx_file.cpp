@@ -1,48 +1,17 @@
 #include "runtime/data/idx_file.h"
 
-#include <zlib.h>
-
 #include <algorithm>
 #include <array>
-#include <cstring>
-#include <memory>
+#include <span>
 
 #include "memory/error.h"
+#include "runtime/data/input_stream.h"
 
 namespace ctrain {
 namespace {
 
 constexpr std::size_t block_bytes = std::size_t{4} << 20;
 constexpr std::int64_t most_elements = std::int64_t{1} << 40;  // far above any IDX file: such a header is damaged
-
-struct CloseFile {
-  void operator()(gzFile file) const { gzclose_r(file); }
-};
-
-// A stream of a file's content, decompressed where it is compressed (zlib passes other content through).
-class Stream {
- public:
-  explicit Stream(const std::filesystem::path& path) : path_(path.string()), file_(gzopen(path.c_str(), "rb")) {
-    if (file_ == nullptr) throw usage_error("{}: cannot be opened: {}", path_, std::strerror(errno));
-    gzbuffer(file_.get(), 1 << 17);
-  }
-
-  // Reads up to `bytes` bytes; fewer only where the content ends, be it because the file was cut.
-  std::size_t read(std::uint8_t* to, std::size_t bytes) {
-    const int count = gzread(file_.get(), to, static_cast<unsigned>(bytes));
-    int code = Z_OK;
-    const char* message = gzerror(file_.get(), &code);
-    cut_ = cut_ || code == Z_BUF_ERROR;
-    if (count < 0 && !cut_) throw usage_error("{}: cannot be decompressed or read: {}", path_, message);
-    return static_cast<std::size_t>(std::max(count, 0));
-  }
-  [[nodiscard]] bool cut() const { return cut_; }  // the compressed stream ended before its end mark
-
- private:
-  std::string path_;
-  std::unique_ptr<gzFile_s, CloseFile> file_;
-  bool cut_ = false;
-};
 
 std::int64_t big_endian(const std::uint8_t* bytes) {
   return std::int64_t{bytes[0]} << 24 | bytes[1] << 16 | bytes[2] << 8 | bytes[3];
@@ -51,12 +20,12 @@ std::int64_t big_endian(const std::uint8_t* bytes) {
 }  // namespace
 
 IdxFile read_idx(const std::filesystem::path& path, int dimensions) {
-  Stream stream(path);
+  InputStream stream(path);
   const std::string name = path.string();
   std::array<std::uint8_t, 4 * 5> header{};
   require(dimensions >= 1 && dimensions <= 4, "IDX files of {} dimensions are not read", dimensions);
   const std::size_t header_bytes = 4 + 4 * static_cast<std::size_t>(dimensions);
-  const std::size_t found = stream.read(header.data(), header_bytes);
+  const std::size_t found = stream.read(std::as_writable_bytes(std::span(header).first(header_bytes)));
   if (found < header_bytes) {
     throw usage_error("{}: truncated: expected a header of {} bytes, found {}", name, header_bytes, found);
   }
@@ -85,14 +54,14 @@ IdxFile read_idx(const std::filesystem::path& path, int dimensions) {
   while (filled <= expected) {
     const std::size_t block = std::min(block_bytes, expected + 1 - filled);
     result.elements.resize(filled + block);
-    const std::size_t count = stream.read(result.elements.data() + filled, block);
+    const std::size_t count = stream.read(std::as_writable_bytes(std::span(result.elements).subspan(filled, block)));
     filled += count;
     if (count < block) break;
   }
-  if (filled != expected || stream.cut()) {
+  if (filled != expected || stream.is_cut()) {
     throw usage_error("{}: {}: expected {} bytes, found {}{}", name, filled > expected ? "too long" : "truncated",
                       header_bytes + expected, filled > expected ? "more" : fmt::format("{}", header_bytes + filled),
-                      stream.cut() ? " (the compressed stream ends early)" : "");
+                      stream.is_cut() ? " (the compressed stream ends early)" : "");
   }
   result.elements.resize(expected);
   return result;

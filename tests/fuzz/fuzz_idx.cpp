@@ -3,7 +3,7 @@
 // repository:
 //
 //   clang++-16 -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -I. tests/fuzz/fuzz_idx.cpp \
-//     runtime/data/idx_file.cpp -lz -lfmt -o build/fuzz_idx
+//     runtime/data/{idx_file,input_stream}.cpp -lz -lfmt -o build/fuzz_idx
 //   mkdir -p build/fuzz_idx_corpus && build/fuzz_idx -max_total_time=60 -rss_limit_mb=2048 build/fuzz_idx_corpus
 #include <sys/mman.h>
 #include <unistd.h>

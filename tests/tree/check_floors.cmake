@@ -14,6 +14,7 @@ set(longest 600)
 set(walls
     "mpi\\.h|nccl\\.h|gloo/" "parallel/comm/"
     "yaml-cpp/" "runtime/config/"
+    "pcre2" "runtime/data/text/"
     "dnnl|oneapi/dnnl" "ops/cpu/|tools/bench/|tests/ops/"
     "CLI/" "tools/"
     "cuda|cublas|cudnn|nvrtc|nvtx" "memory/cuda/|ops/cuda/|parallel/comm/|tests/emulated_cuda/")

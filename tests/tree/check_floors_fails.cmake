@@ -33,6 +33,7 @@ plant(runtime/bad.cpp "#include \"tools/ctrain/options.h\"\n" "runtime/bad.cpp:1
 plant(parallel/bad.cpp "#include <mpi.h>\n" "parallel/bad.cpp:1: includes mpi.h")
 plant(runtime/bad.cpp "#include <yaml-cpp/yaml.h>\n" "includes yaml-cpp/yaml.h, allowed only under runtime/config/")
 plant(ops/bad.cpp "#include <oneapi/dnnl/dnnl.hpp>\n" "allowed only under ops/cpu/")
+plant(runtime/data/bad.cpp "#include <pcre2.h>\n" "allowed only under runtime/data/text/")
 plant(runtime/bad.cpp "#include <CLI/CLI.hpp>\n" "allowed only under tools/")
 plant(ops/cpu/bad.cpp "#include <cuda_runtime.h>\n" "allowed only under memory/cuda/")
 string(REPEAT "\n" 601 long)

@@ -25,10 +25,12 @@ constexpr const char* help = R"(ctrain trains neural networks over many ranks, f
 
   ctrain --config FILE [options]               train
   ctrain eval --config FILE --checkpoint PATH  evaluate on the test data
+  ctrain generate --checkpoint PATH            continue a text
   ctrain config --config FILE                  print the resolved configuration
   ctrain plan --config FILE --world_size N     what a rank would hold and send
   ctrain run --nproc_per_node N -- --config FILE   train in N processes
   ctrain benchmark --gpus N                    time the tensor-parallel modes
+  ctrain tokenizer train|encode|decode         make a tokenizer, and use one
   ctrain check -i                              what this build and machine have
 
 FILE is YAML, or a .py file in Colossal-AI's style (read, not run).
@@ -41,27 +43,45 @@ Options of training (`ctrain COMMAND --help` has all, with examples):
   --overwrite            replace a run that the folder already holds
   --steps N              stop after N optimizer steps in all; 0 only plans
   --ranks N              ranks in this process (default: what FILE needs)
-  --quiet                warnings and errors only
   ctrain --version       version, commit, backends (--help: this text)
 Example: ctrain --config configs/vit_2d.yaml --output runs/first
+)";
+
+constexpr const char* tokenizer_help =
+    R"(ctrain tokenizer makes and uses byte-level BPE tokenizers, in the files of GPT-2's.
+
+  ctrain tokenizer train --input FILES --vocab_size N --output DIR
+  ctrain tokenizer encode --tokenizer PATH --text TEXT    (or --input FILE)
+  ctrain tokenizer decode --tokenizer PATH --input FILE
+
+Each of them has its own --help.
 )";
 
 using Command = int (*)(const Options&);
 
 Command find_command(const std::string& name) {
-  static const std::map<std::string, Command> built = {
-      {"train", train},      {"eval", evaluate},       {"config", print_configuration}, {"plan", print_plan},
-      {"run", run_on_hosts}, {"benchmark", benchmark}, {"check", check_installation}};
+  static const std::map<std::string, Command> built = {{"train", train},
+                                                       {"eval", evaluate},
+                                                       {"generate", generate_text},
+                                                       {"config", print_configuration},
+                                                       {"plan", print_plan},
+                                                       {"run", run_on_hosts},
+                                                       {"benchmark", benchmark},
+                                                       {"check", check_installation},
+                                                       {"tokenizer train", train_tokenizer},
+                                                       {"tokenizer encode", encode_text},
+                                                       {"tokenizer decode", decode_tokens}};
   const auto found = built.find(name);
   if (found != built.end()) return found->second;
-  std::vector<std::string> known = {"generate", "tokenizer", "checkpoint", "replay"};
+  std::vector<std::string> known = {"checkpoint", "replay"};
   if (std::find(known.begin(), known.end(), name) != known.end())
     throw usage_error("the command '{}' is not built yet in this version", name);
   for (const auto& [command, function] : built) known.push_back(command);
   const std::string near = nearest(name, known);
-  throw usage_error(
-      "'{}': unknown command; {}", name,
-      near.empty() ? "expected train, eval, config, plan, run, benchmark or check" : "did you mean '" + near + "'?");
+  throw usage_error("'{}': unknown command; {}", name,
+                    near.empty() ? "expected train, eval, generate, config, plan, run, benchmark, check or tokenizer "
+                                   "train|encode|decode"
+                                 : "did you mean '" + near + "'?");
 }
 
 // The rank of this process where something says that it is one of several, else 0.
@@ -88,6 +108,15 @@ int run(std::vector<std::string> arguments, int& rank) {
   std::string name = "train";
   if (!first.empty() && first.front() != '-') {
     name = first;
+    arguments.erase(arguments.begin());
+  }
+  if (name == "tokenizer") {  // it has commands of its own
+    if (arguments.empty()) throw usage_error("expected ctrain tokenizer train, encode or decode");
+    if (arguments.front() == "--help" || arguments.front() == "-h") {
+      print(tokenizer_help);
+      return 0;
+    }
+    name += " " + arguments.front();
     arguments.erase(arguments.begin());
   }
   const Command command = find_command(name);

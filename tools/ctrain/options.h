@@ -8,6 +8,7 @@
 
 #include "runtime/benchmark.h"
 #include "runtime/console/logger.h"
+#include "runtime/generate/generate.h"
 #include "runtime/host_plan.h"
 #include "runtime/launcher.h"
 
@@ -17,6 +18,13 @@ struct PlanOptions {
   std::optional<std::int64_t> world_size;
   int rank = 0;
   bool json = false;
+};
+
+struct TokenizerOptions {
+  std::vector<std::string> input;  // files; encode and decode: at most one, none for standard input
+  std::int64_t vocab_size = 0;
+  std::string path;                 // of the tokenizer that encodes or decodes
+  std::optional<std::string> text;  // encode: instead of an input
 };
 
 struct Options {
@@ -41,15 +49,18 @@ struct Options {
   HostOptions hosts;                 // run
   std::vector<std::string> program;  // run: what the ranks are to be given
 
+  GenerateOptions generate;
   PlanOptions plan;
   BenchmarkOptions benchmark;
   bool benchmark_json = false;
+  TokenizerOptions tokenizer;
 
   bool show_progress = true;
   LogLevel log_level = LogLevel::info;
 };
 
-// `command`: train, eval, config, plan, run, benchmark or check. Throws a usage Error with the nearest spelling.
+// `command`: train, eval, config, plan, run, benchmark, check, or "tokenizer train" (encode, decode). Throws a usage
+// Error with the nearest spelling.
 Options parse_options(const std::string& command, std::vector<std::string> arguments);
 
 }  // namespace ctrain

@@ -45,7 +45,7 @@ Setup set_up(const Options& options, const Logger& logger) {
   Configuration configuration =
       load_configuration(options.config, options.overrides, known_ranks(options, launcher), options.recipe);
   setup.launch.ranks = configuration.world_size();
-  setup.job = open_job(std::move(configuration));
+  setup.job = open_job(std::move(configuration), options.show_progress ? &logger : nullptr);
   setup.job->options.device = device;
   if (device != "cpu" && setup.job->options.real == DType::f64)
     throw usage_error("dtype: 'fp64': expected fp32 on {}: fp64 is the host's reference", device);

@@ -175,7 +175,7 @@ TEST_CASE("what is not built yet is refused by its name", "[config]") {
       {"lr_scheduler", "OneCycleLR"},
       {"loss", "MoeLoss"},
       {"model", "gpt2"},
-      {"train_data.dataset.type", "WebtextDataset"},
+      {"train_data.dataset.type", "ImageFolderDataset"},
       {"hooks", "[TensorboardHook]"},
       {"model.init_method", "jax"}};
   for (const auto& [key, value] : cases) {
