@@ -161,6 +161,8 @@ JobOptions job_options(const Configuration& config) {
   if (root.has("mixed_precision")) options.mixed_precision = real_type(root["mixed_precision"].text());
   options.seed = static_cast<std::uint64_t>(root["SEED"].integer());
   options.evaluation = root.has("test_data");
+  options.record = root["cuda_graph"].boolean();
+  options.allow_tf32 = root["allow_tf32"].boolean();
   options.layout = layout_wishes(root, options);
   return options;
 }

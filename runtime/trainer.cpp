@@ -55,6 +55,7 @@ TrainingOutcome Trainer::fit() {
   outcome.start_seconds = seconds_since_start();
   while (state_.step < options_.total_steps) {
     train_step(loader);
+    if (state_.step == first_step + 2) tell_whether_recorded();
     if (state_.step_in_epoch == state_.steps_per_epoch) end_epoch();
     save_by_steps();
     if (state_.step < options_.total_steps && stop_agreed()) {
@@ -89,6 +90,12 @@ void Trainer::train_step(Loader& loader) {
   step_seconds_.push_back(state_.step_seconds);
   if (state_.is_main) write_step();
   for (const auto& hook : hooks_) hook->after_train_step(state_);
+}
+
+// The device tries to record the second step.
+void Trainer::tell_whether_recorded() {
+  if (const std::string& reason = rank_.training().not_recorded_because(); state_.is_main && !reason.empty())
+    logger_.info("cuda_graph: steps are not replayed as one, since {}", reason);
 }
 
 void Trainer::end_epoch() {
