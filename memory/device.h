@@ -53,6 +53,9 @@ class Device {
   // Memory of the host that the device copies from and to without a stop; zero.
   [[nodiscard]] virtual void* allocate_host(std::size_t bytes) { return allocate(bytes); }
   virtual void release_host(void* pointer, std::size_t bytes) noexcept { release(pointer, bytes); }
+  // Makes memory of somebody else's such memory, and gives it back.
+  virtual void pin(void*, std::size_t) {}
+  virtual void unpin(void*) noexcept {}
   // Bytes of the device that are taken, by whomever, as its driver tells; 0 where nobody does.
   [[nodiscard]] virtual std::int64_t used_bytes() const { return 0; }
   // Allocations so far, of the device and of pinned host memory.

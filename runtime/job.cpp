@@ -17,6 +17,7 @@ std::unique_ptr<DataSplit> open_split(const Setting& data, const std::string& ke
   split->pipeline = std::make_unique<TransformPipeline>(*split->dataset, dataset, key + ".dataset", seed);
   split->workers = static_cast<int>(loader["num_workers"].integer());
   split->prefetch_depth = split->workers == 0 ? 0 : std::max(2, split->workers);
+  split->pin_memory = loader["pin_memory"].boolean();
   split->sampler = {batch, loader["shuffle"].boolean(), loader["drop_last"].boolean(), seed};
   return split;
 }

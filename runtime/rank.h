@@ -52,7 +52,7 @@ class Rank {
   void write(const std::string& name, const std::vector<std::byte>& data) const;
   [[nodiscard]] std::vector<std::byte> read_block(BlockId block) const;  // of the training program, after a step
   [[nodiscard]] const Executor& training() const { return training_; }
-  [[nodiscard]] const Device& device() const { return *on_.device; }
+  [[nodiscard]] Device& device() const { return *on_.device; }
   [[nodiscard]] std::string device_text() const;  // "cpu", "cuda:0 NVIDIA H100 80GB HBM3"
   [[nodiscard]] const MeshCommunicators& mesh() const { return mesh_; }
   [[nodiscard]] std::int64_t allocated_bytes() const;  // of the device tier

@@ -35,6 +35,7 @@ Trainer::Trainer(const Job& job, const TrainerOptions& options, Rank& rank, Comm
     test_loader_ =
         std::make_unique<Loader>(*job.test->dataset, *job.test->pipeline, job.test->sampler,
                                  Rank::feeds(*rank.plan().evaluation), job.test->prefetch_depth, job.test->workers);
+  if (job.test != nullptr && job.test->pin_memory) test_loader_->pin(rank.device());
 }
 
 TrainingOutcome Trainer::fit() {
@@ -51,6 +52,7 @@ TrainingOutcome Trainer::fit() {
 
   Loader loader(*job_.train.dataset, *job_.train.pipeline, job_.train.sampler, Rank::feeds(rank_.plan().training),
                 job_.train.prefetch_depth, job_.train.workers);
+  if (job_.train.pin_memory) loader.pin(rank_.device());
   loader.seek(state_.epoch, state_.step_in_epoch);
   outcome.start_seconds = seconds_since_start();
   while (state_.step < options_.total_steps) {

@@ -55,9 +55,9 @@ if mpirun=$(command -v mpirun) && plugins=$(ompi_info --path pkglibdir --parsabl
   for program in mpirun orted; do cp -L "$(dirname "$mpirun")/$program" $top/openmpi/bin; done
   data=$(ompi_info --path pkgdatadir --parsable | cut -d: -f3)
   cp -rL "$data" $top/openmpi/share/openmpi
-  for plugin in "$plugins"/openmpi*/mca_*.so "$plugins"/mca_*.so; do
+  for plugin in "$plugins"/mca_*.so; do
     case $plugin in
-      *'*'* | *_ucx* | *_ofi* | *_psm* | *_openib* | *_usnic* | *_portals* | *_fs_* | *_fcoll_* | *_io_* | *_monitoring* | *_java*) continue ;;
+      *_ucx* | *_ofi* | *_psm* | *_openib* | *_usnic* | *_portals* | *_fs_* | *_fcoll_* | *_io_* | *_monitoring* | *_java*) continue ;;
     esac
     mkdir -p $top/openmpi/lib/openmpi
     cp -L "$plugin" $top/openmpi/lib/openmpi

@@ -110,6 +110,12 @@ class CudaDevice final : public Device {
   }
   void release_host(void* pointer, std::size_t) noexcept override { cudaFreeHost(pointer); }
 
+  void pin(void* memory, std::size_t bytes) override {
+    ++allocations_;
+    check(cudaHostRegister(memory, bytes, cudaHostRegisterDefault), "cudaHostRegister");
+  }
+  void unpin(void* memory) noexcept override { cudaHostUnregister(memory); }
+
   [[nodiscard]] std::int64_t used_bytes() const override {
     std::size_t free = 0, total = 0;
     check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
