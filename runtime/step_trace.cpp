@@ -53,7 +53,6 @@ StepTrace::StepTrace(const Program& program, Device& device, const StepRange& st
       part.name = local->node.op;
       part.details = local->node.name;
       part.flops = local->flops;
-      if (part.name.ends_with("_update")) part.phase = Phase::optimizer;
     } else if (const auto* collective = std::get_if<CollectiveStep>(&program.steps[i])) {
       const BlockId block = collective->input >= 0 ? collective->input : collective->output;
       part.name = ctrain::name_of(collective->collective);
@@ -61,6 +60,9 @@ StepTrace::StepTrace(const Program& program, Device& device, const StepRange& st
       part.bytes = program.blocks[static_cast<std::size_t>(block)].bytes();
       part.communicates = true;
     }
+    // What follows the first update is of the optimizer too: metrics on their way home.
+    if (part.name.ends_with("_update") || (!parts_.empty() && parts_.back().phase == Phase::optimizer))
+      part.phase = Phase::optimizer;
     parts_.push_back(std::move(part));
   }
   for (std::int64_t step = range_.first; step <= range_.last; ++step) {

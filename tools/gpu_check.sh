@@ -143,6 +143,35 @@ if [ -n "$peer" ] && python3 -c 'import torch; assert torch.cuda.is_available()'
     theirs=$(sed -n 's/.*"samples_per_second": *\([0-9.]*\).*/\1/p' "$logs/peer.log")
     judge "speed: at least 1.0x of PyTorch" "$rate and $theirs samples/s" "${rate:-0} >= ${theirs:-1e30}"
   fi
+  check "speed: PyTorch's kernels at the same shapes" peer_kernels 60 python3 - <<'END'
+import torch, torch.nn.functional as F
+def report(name, run, repeat=20):
+    for _ in range(3): run()
+    times = []
+    for _ in range(repeat):
+        begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        begin.record(); run(); end.record(); torch.cuda.synchronize()
+        times.append(begin.elapsed_time(end))
+    print(f"{name:<44}{min(times):9.3f} ms")
+def tensor(*shape, dtype=torch.bfloat16): return torch.randn(*shape, device="cuda", dtype=dtype).requires_grad_()
+def both(name, forward, *inputs):
+    with torch.no_grad(): report(name, forward)
+    result = forward(); gradient = torch.randn_like(result)
+    report(name + ", backward", lambda: torch.autograd.grad(result, inputs, gradient, retain_graph=True))
+x, wide, heads = tensor(128, 197, 768), tensor(128, 197, 3072), [tensor(128, 12, 197, 64) for _ in range(3)]
+for name, a, out in ("qkv", x, 2304), ("projection", x, 768), ("fc1", x, 3072), ("fc2", wide, 768):
+    w, b = tensor(out, a.shape[-1]), tensor(out)
+    both(f"linear {name} {tuple(a.shape)} -> {out}", lambda: F.linear(a, w, b), a, w, b)
+both("attention (128, 197, 12, 64)", lambda: F.scaled_dot_product_attention(*heads), *heads)
+w, b = tensor(768), tensor(768)
+both("layer norm (128, 197, 768)", lambda: F.layer_norm(x, (768,), w, b), x, w, b)
+both("gelu (128, 197, 3072)", lambda: F.gelu(wide), wide)
+logits, labels = tensor(128, 1000), torch.zeros(128, dtype=torch.long, device="cuda")
+both("cross-entropy (128, 1000)", lambda: F.cross_entropy(logits, labels), logits)
+p = tensor(86567656, dtype=torch.float32); p.grad = torch.randn_like(p)
+adam = torch.optim.AdamW([p], fused=True)
+report("AdamW, fused, of 86567656", adam.step)
+END
 else
   row skipped - "speed: at least 1.0x of PyTorch" "no --peer script, or no python3 with torch"
 fi
@@ -161,5 +190,7 @@ fi
 echo
 echo "in all, after $SECONDS s:"
 printf '%s\n' "${rows[@]}"
-[ ! -s "$logs/bench.log" ] || sed -n '/^operation/,$p' "$logs/bench.log"
+for table in bench peer_kernels; do
+  [ ! -s "$logs/$table.log" ] || { echo; sed -n '/^operation/,$p; / ms$/p' "$logs/$table.log" | awk '!seen[$0]++'; }
+done
 exit $failed
