@@ -7,7 +7,7 @@ namespace {
 const Registration<DeviceKind> registration("cuda",
                                             {.count = [] { return 1; },
                                              .make = [](int) { return std::make_unique<HeapDevice>(); },
-                                             .describe = [](int) { return DeviceDescription{.name = "emulated"}; },
+                                             .describe = [](int) { return DeviceDescription(); },
                                              .driver = [] { return std::string(); }});
 
 }  // namespace
