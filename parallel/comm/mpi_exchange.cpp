@@ -13,20 +13,29 @@ namespace {
 constexpr double patience = 0.01;  // seconds
 constexpr std::chrono::microseconds nap(100);
 
+// MPI adds nothing up, so a type is as good as its size.
 MPI_Datatype type_of(DType dtype) {
-  return dtype == DType::f32 ? MPI_FLOAT : dtype == DType::f64 ? MPI_DOUBLE : MPI_INT32_T;
+  switch (size_of(dtype)) {
+    case sizeof(std::int16_t):
+      return MPI_INT16_T;
+    case sizeof(std::int32_t):
+      return MPI_INT32_T;
+    default:
+      return MPI_INT64_T;
+  }
 }
 
-// The tag tells which call a message belongs to, within the 15 bits that every MPI has: 8 of the number, 4 of the
-// collective, 2 of the type, 1 of the reduction.
+// The tag tells which call a message belongs to, within the 15 bits that every MPI has: 8 of the number, 3 of the
+// collective, 3 of the type, 1 of the reduction.
+static_assert(collective_count <= 8);
 int tag_of(const CollectiveCall& call, std::int64_t number) {
-  return static_cast<int>(number & 0xff) << 7 | static_cast<int>(call.collective) << 3 |
+  return static_cast<int>(number & 0xff) << 7 | static_cast<int>(call.collective) << 4 |
          static_cast<int>(call.in.dtype) << 1 | static_cast<int>(call.reduction);
 }
 
 std::string text_of_tag(int tag) {
-  return fmt::format("{} of {}{}, number {} modulo 256", name_of(static_cast<Collective>(tag >> 3 & 0xf)),
-                     name_of(static_cast<DType>(tag >> 1 & 3)), (tag & 1) != 0 ? " (max)" : "", tag >> 7);
+  return fmt::format("{} of {}{}, number {} modulo 256", name_of(static_cast<Collective>(tag >> 4 & 7)),
+                     name_of(static_cast<DType>(tag >> 1 & 7)), (tag & 1) != 0 ? " (max)" : "", tag >> 7);
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ PairwiseCommunicator::PairwiseCommunicator(int rank, std::vector<int> ranks, std
 void PairwiseCommunicator::reserve(std::size_t bytes) {
   const auto n = static_cast<std::size_t>(size());
   grow_staging(std::max(bytes + 2 * n * cache_line, n * small_bytes));
-  exchange_.reserve(2 * size(), static_cast<std::int64_t>(bytes / size_of(DType::f32)));
+  exchange_.reserve(2 * size(), static_cast<std::int64_t>(bytes / size_of(DType::bf16)));  // of the shortest type
 }
 
 // The next member first, so that not all send to the same one at once.
