@@ -53,6 +53,37 @@ JobOptions bf16(JobOptions job) {
 
 bool same_bits(const TrainingRun& a, const TrainingRun& b) { return a.steps == b.steps && a.gradients == b.gradients; }
 
+// Losses of three steps of the smallest model.
+std::vector<double> small_losses(const MeshCase& mesh, const std::string& device, bool narrow) {
+  JobOptions job = test::small_job(mesh, 12, DType::f32);
+  job.evaluation = false;
+  job.device = device;
+  if (narrow) job = bf16(job);
+  const test::SmallData data(50);
+  std::vector<double> losses(3);
+  test::run_job(job, [&](Rank& rank, Communicator& world) {
+    const auto loader = data.loader(rank.plan().training, job.global_batch);
+    for (std::size_t step = 0; step < losses.size(); ++step) {
+      const StepResult result = rank.train(loader->next(), {static_cast<std::int64_t>(step), 0.05});
+      if (world.rank() == 0) losses[step] = result.loss;
+    }
+  });
+  return losses;
+}
+
+// In little time: for the emulated GPU too.
+TEST_CASE("A small ViT trains on a GPU as on the CPU, in fp32 and bf16, on one rank and several", "[gpu][small]") {
+  if (gpus() == 0) return;
+  for (const bool narrow : {false, true}) {
+    const std::vector<double> cpu = small_losses({}, "cpu", narrow);
+    for (const MeshCase& mesh : {MeshCase{}, narrow ? MeshCase{"1d", 2, 2} : MeshCase{"2d", 1, 4}}) {
+      const std::vector<double> gpu = small_losses(mesh, "cuda", narrow);
+      INFO(mesh.text() << (narrow ? ", bf16" : ", fp32"));
+      for (std::size_t i = 0; i < cpu.size(); ++i) CHECK(gpu[i] == Approx(cpu[i]).epsilon(narrow ? 0.02 : 1e-4));
+    }
+  }
+}
+
 void check_against_cpu(const std::string& name, Job job) {
   const TrainingRun cpu = train_locally(job({}, DType::f32), steps),
                     gpu = train_locally(on_gpu(job({}, DType::f32)), steps);
