@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <chrono>
 #include <cstring>
 #include <utility>
 
@@ -12,14 +13,22 @@ namespace {
 
 class CpuEvent final : public Event {
  public:
+  using Clock = std::chrono::steady_clock;
   void synchronize() override {}
   [[nodiscard]] bool is_complete() override { return true; }
+  [[nodiscard]] double seconds_since(Event& earlier) override {
+    return std::chrono::duration<double>(time_ - static_cast<CpuEvent&>(earlier).time_).count();
+  }
+  void record() { time_ = Clock::now(); }
+
+ private:
+  Clock::time_point time_;
 };
 
 class CpuStream final : public Stream {
  public:
   void synchronize() override {}
-  void record(Event&) override {}
+  void record(Event& event) override { static_cast<CpuEvent&>(event).record(); }
   void wait(Event&) override {}
 };
 
@@ -40,6 +49,7 @@ class CpuDevice final : public Device {
   std::unique_ptr<Event> make_event() override { return std::make_unique<CpuEvent>(); }
   void upload(void* to, const void* from, std::size_t bytes, Stream&) override { std::memcpy(to, from, bytes); }
   void download(void* to, const void* from, std::size_t bytes, Stream&) override { std::memcpy(to, from, bytes); }
+  void copy(void* to, const void* from, std::size_t bytes, Stream&) override { std::memcpy(to, from, bytes); }
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstring>
 #include <thread>
+#include <utility>
 
 #include "memory/arena_planner.h"
 #include "memory/error.h"
@@ -167,9 +168,11 @@ void Executor::order_streams() {
   communicated_ = make_event();
 }
 
-void Executor::enqueue(const BoundStep& step) {
+void Executor::enqueue(std::size_t i) {
+  const BoundStep& step = steps_[i];
   Stream& stream = step.communicator != nullptr ? *on_->communication : *on_->compute;
   for (Event* event : step.waits) stream.wait(*event);
+  if (tracing_) trace_->enter(i, stream);
   if (step.kernel != nullptr) {
     step.kernel->run({step.inputs, step.outputs, step.workspace, reinterpret_cast<const StepState*>(state_.data()),
                       stream.native()});
@@ -179,6 +182,7 @@ void Executor::enqueue(const BoundStep& step) {
     step.communicator->run(step.call);
   }
   if (step.done != nullptr) stream.record(*step.done);
+  if (tracing_) trace_->leave(i, stream);
 }
 
 // The communication stream begins after what came before on the compute stream, which goes on after both.
@@ -187,7 +191,7 @@ void Executor::enqueue(std::size_t first, std::size_t last) {
     on_->compute->record(*begun_);
     on_->communication->wait(*begun_);
   }
-  for (std::size_t i = first; i < last; ++i) enqueue(steps_[i]);
+  for (std::size_t i = first; i < last; ++i) enqueue(i);
   if (communicated_ != nullptr) {
     on_->communication->record(*communicated_);
     on_->compute->wait(*communicated_);
@@ -219,6 +223,7 @@ void Executor::wait(const WaitPolicy& policy) {
     }
     std::this_thread::sleep_for(std::chrono::microseconds(50));
   }
+  if (std::exchange(tracing_, false)) trace_->collect();
 }
 
 void Executor::record() {
@@ -247,13 +252,20 @@ void Executor::run(const StepState& state, std::size_t first, std::size_t last) 
 
 void Executor::run(const StepState& state) {
   set(state);
+  if (trace_ != nullptr && trace_->covers(state.step)) {
+    ++runs_;
+    tracing_ = true;
+    trace_->begin(state.step, *on_->compute);
+    enqueue(0, steps_.size());
+    return trace_->enqueued();
+  }
   if (recorded_ != nullptr) {
     for (const BoundStep& step : steps_)
       if (step.communicator != nullptr) step.communicator->count(step.call);
     return recorded_->enqueue(*on_->compute);
   }
   // The first run is not recorded: kernels choose their algorithms in it.
-  if (runs_++ == 1 && may_record_ && on_->device->is_asynchronous()) record();
+  if (runs_++ > 0 && may_record_ && on_->device->is_asynchronous()) record();
   recorded_ != nullptr ? recorded_->enqueue(*on_->compute) : enqueue(0, steps_.size());
 }
 

@@ -13,6 +13,7 @@
 #include "parallel/comm/wait_policy.h"
 #include "parallel/program.h"
 #include "runtime/memory_plan.h"
+#include "runtime/step_trace.h"
 
 namespace ctrain {
 
@@ -71,6 +72,10 @@ class Executor {
   // A part of the program, in its turn: steps first to last - 1.
   void run(const StepState& state, std::size_t first, std::size_t last);
 
+  // Traces the runs that `trace` covers, of the whole program: they are enqueued step by step, not replayed. It
+  // outlives them.
+  void trace(StepTrace& trace) { trace_ = &trace; }
+
   // Waits until all that was enqueued on the compute stream is done; a running Error that names rank, mesh axes and
   // calls where a collective fails or the policy's time is over.
   void wait(const WaitPolicy& policy);
@@ -96,7 +101,7 @@ class Executor {
   void order_streams();
   void set(const StepState& state);
   void enqueue(std::size_t first, std::size_t last);
-  void enqueue(const BoundStep& step);
+  void enqueue(std::size_t i);
   void record();
 
   const CompiledProgram* compiled_;
@@ -114,6 +119,8 @@ class Executor {
   bool may_record_;
   std::int64_t runs_ = 0;
   std::string not_recorded_because_;
+  StepTrace* trace_ = nullptr;
+  bool tracing_ = false;  // the run under way
 };
 
 }  // namespace ctrain

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "memory/device.h"
 #include "ops/cpu/cpu_backend.h"
 #include "parallel/comm/mpi.h"
 #include "parallel/comm/rendezvous_backend.h"
@@ -11,8 +12,6 @@
 
 namespace ctrain {
 namespace {
-
-constexpr const char* no_gpus = "not used: GPUs are not built yet in this version";
 
 class Inspection {
  public:
@@ -65,26 +64,37 @@ void inspect_libraries(Inspection& inspection) {
 
 void inspect_gpus(const BuildFacts& build, Inspection& inspection) {
   inspection.begin("GPU");
-  const auto at_build = [&](const std::string& name, const std::string& version) {
-    inspection.look(name, version.empty() ? "" : fmt::format("{} at build; {}", version, no_gpus), no_gpus);
-  };
-  at_build("CUDA toolkit", build.cuda);
-  at_build("cuDNN", build.cudnn);
-  at_build("NCCL", build.nccl);
-  inspection.look("driver", nvidia_driver(), "install NVIDIA's driver where there is a GPU");
-  const std::vector<std::string> gpus = nvidia_gpus();
-  if (gpus.empty()) inspection.missing("devices", "none that NVIDIA's driver tells of");
-  for (std::size_t i = 0; i < gpus.size(); ++i) inspection.found(fmt::format("device {}", i), gpus[i]);
+  const DeviceKind* cuda = DeviceKinds::instance().find("cuda");
+  if (cuda == nullptr) {
+    inspection.missing("CUDA",
+                       "this build is for the CPU alone: where the CUDA toolkit, cuDNN and NCCL are, configure with "
+                       "-D CTRAIN_CUDA=ON and build again");
+    return;
+  }
+  for (const auto& [name, version] :
+       {std::pair{"CUDA toolkit", build.cuda}, {"cuDNN", build.cudnn}, {"NCCL", build.nccl}})
+    inspection.found(name, version + " at build");
+  const std::string runs = cuda->driver();
+  inspection.look("driver", runs.empty() ? "" : fmt::format("{}, which can run {}", nvidia_driver(), runs),
+                  "install NVIDIA's driver where there is a GPU");
+  const int count = cuda->count();
+  if (count == 0) inspection.missing("devices", "none that this build can use with this driver");
+  for (int i = 0; i < count; ++i) {
+    const DeviceDescription gpu = cuda->describe(i);
+    const std::string text = fmt::format("{}, {}{}{}", gpu.name, gpu.text, gpu.note.empty() ? "" : "; ", gpu.note);
+    const std::string name = fmt::format("device {}", i);
+    gpu.is_usable ? inspection.found(name, text) : inspection.missing(name, text);
+  }
 }
 
-void inspect_backends(Inspection& inspection) {
+void inspect_backends(const BuildFacts& build, Inspection& inspection) {
   inspection.begin("backends");
   inspection.found("local", "ranks are threads of one process");
   inspection.found("mpi", "ranks are processes that mpirun or srun starts");
   const bool has_gloo = RendezvousBackends::instance().find("gloo") != nullptr;
   inspection.look("gloo", has_gloo ? "ranks are processes that ctrain run, torchrun or srun starts" : "",
                   "install libgloo-dev (Debian), configure and build again");
-  inspection.missing("nccl", "not built yet in this version");
+  inspection.look("nccl", build.nccl.empty() ? "" : "collectives of ranks that have a GPU each", "a build with CUDA");
 }
 
 void inspect_modes(Inspection& inspection) {
@@ -102,7 +112,7 @@ std::vector<InstallationPart> inspect_installation(const BuildFacts& build) {
   inspect_machine(inspection);
   inspect_libraries(inspection);
   inspect_gpus(build, inspection);
-  inspect_backends(inspection);
+  inspect_backends(build, inspection);
   inspect_modes(inspection);
   return std::move(inspection).parts();
 }

@@ -17,6 +17,7 @@ std::unique_ptr<DataSplit> open_split(const Setting& data, const std::string& ke
   split->pipeline = std::make_unique<TransformPipeline>(*split->dataset, dataset, key + ".dataset", seed);
   split->workers = static_cast<int>(loader["num_workers"].integer());
   split->prefetch_depth = split->workers == 0 ? 0 : std::max(2, split->workers);
+  split->pin_memory = loader["pin_memory"].boolean();
   split->sampler = {batch, loader["shuffle"].boolean(), loader["drop_last"].boolean(), seed};
   return split;
 }
@@ -172,6 +173,8 @@ JobOptions job_options(const Configuration& config) {
   if (root.has("mixed_precision")) options.mixed_precision = real_type(root["mixed_precision"].text());
   options.seed = static_cast<std::uint64_t>(root["SEED"].integer());
   options.evaluation = root.has("test_data");
+  options.record = root["cuda_graph"].boolean();
+  options.allow_tf32 = root["allow_tf32"].boolean();
   options.layout = layout_wishes(root, options);
   return options;
 }

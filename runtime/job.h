@@ -23,6 +23,7 @@ struct DataSplit {
   SamplerOptions sampler;
   int workers = 1;         // threads of each rank that decode; 0: the rank's own
   int prefetch_depth = 2;  // batches ahead; 0 without workers
+  bool pin_memory = false;
 };
 
 struct Job {

@@ -79,12 +79,4 @@ std::string nvidia_driver() {  // "NVRM version: NVIDIA UNIX x86_64 Kernel Modul
   return std::regex_search(text, match, version) ? match[1].str() : text;
 }
 
-std::vector<std::string> nvidia_gpus() {
-  std::vector<std::string> names;
-  std::error_code none;
-  for (const auto& device : fs::directory_iterator("/proc/driver/nvidia/gpus", none))
-    names.push_back(entry((device.path() / "information").c_str(), "Model"));
-  return names;
-}
-
 }  // namespace ctrain

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
 namespace ctrain {
 
@@ -20,7 +19,6 @@ struct HostMemory {
 // The path of a program that can be started by its name; "" where there is none.
 [[nodiscard]] std::string find_program(const std::string& name);
 
-[[nodiscard]] std::string nvidia_driver();             // its version; "" where it is not loaded
-[[nodiscard]] std::vector<std::string> nvidia_gpus();  // names of the devices that it knows
+[[nodiscard]] std::string nvidia_driver();  // its version; "" where it is not loaded
 
 }  // namespace ctrain

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "ops/cuda/precision.h"
 #include "parallel/fusion.h"
 #include "parallel/partition.h"
 
@@ -67,6 +68,8 @@ Plan make_plan(const JobOptions& options, int rank) {
   plan.activation = options.precision().activation;
   plan.device = options.device;
   plan.record = options.record;
+  plan.tf32 = options.allow_tf32 && options.device != "cpu";
+  cuda::tf32_allowed() = plan.tf32;
   plan.seed = options.seed;
   plan.training = plan_step(options, mode, rank, true);
   if (options.evaluation) plan.evaluation = std::make_unique<StepPlan>(plan_step(options, mode, rank, false));

@@ -37,6 +37,7 @@ struct JobOptions {
   bool keep_gradients = false;  // bring gradients home and keep them to the end of the step, for tests
   std::string device = "cpu";   // or an accelerator's kind: "cuda"
   bool record = true;           // let the device record a step and replay it
+  bool allow_tf32 = false;      // let an accelerator round operands of fp32 products to TF32
   [[nodiscard]] Backend backend() const;
   [[nodiscard]] int ranks() const { return data * pipeline.stages * tensor; }
   [[nodiscard]] std::int64_t samples_per_step() const { return global_batch * accumulation; }
@@ -58,6 +59,7 @@ struct Plan {
   DType real = DType::f32, activation = DType::f32;
   std::string device;
   bool record = true;
+  bool tf32 = false;  // products of fp32 operands
   std::uint64_t seed = 0;
   StepPlan training;
   std::unique_ptr<StepPlan> evaluation;             // nullptr where none was asked for

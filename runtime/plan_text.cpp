@@ -135,16 +135,20 @@ std::string bytes_text(std::int64_t bytes) {
   return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.2f} {}", value, units[unit]);
 }
 
+std::string precision_text(const Plan& plan) {
+  if (plan.activation != plan.real)
+    return fmt::format("{} activations; {} parameters, their gradients and sums", name_of(plan.activation),
+                       name_of(plan.real));
+  return fmt::format("{}{}", name_of(plan.real), plan.tf32 ? " (products in TF32)" : "");
+}
+
 std::string plan_text(const Plan& plan) {
   const Program& program = plan.training.compiled.program;
   std::string text = fmt::format("mesh          {} ({} ranks)\n", plan.mesh.text(), plan.mesh.size());
   text += fmt::format("rank          {} at {}\n", plan.rank, plan.mesh.coordinate_text(plan.rank));
   text += fmt::format("threads       {} a rank\n", plan.threads);
   text += fmt::format("global batch  {}\n", program.dimensions.extent({'b'}));
-  text += fmt::format("element type  {}\n", name_of(plan.real));
-  if (plan.activation != plan.real)
-    text += fmt::format("activations   {} (parameters and their gradients are {})\n", name_of(plan.activation),
-                        name_of(plan.real));
+  text += fmt::format("precision     {}\n", precision_text(plan));
   text += fmt::format("parameters    {} in the whole model\n", plan.parameters());
   text += "\n" + groups_text(plan) + "\n" + memory_text(plan) + "\n" + parameters_text(program);
   text += "\nTraining step\n\n" + step_text(plan.training);

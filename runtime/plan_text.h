@@ -11,6 +11,9 @@ namespace ctrain {
 // and calls per collective and axis, FLOPs, of one rank.
 [[nodiscard]] std::string plan_text(const Plan& plan);
 
+// "fp32", or what of a step is shorter.
+[[nodiscard]] std::string precision_text(const Plan& plan);
+
 [[nodiscard]] std::string bytes_text(std::int64_t bytes);  // "1.50 MiB"
 
 }  // namespace ctrain

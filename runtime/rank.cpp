@@ -30,6 +30,7 @@ Rank::Rank(const Plan& plan, Communicator& world, const DevicePlace& place)
     : plan_(&plan),
       place_(place),
       on_(make_device(plan.device, place.index)),
+      used_before_(on_.device->used_bytes()),
       metrics_(*on_.device, metric_count * metric_stride),
       store_(*on_.device, plan.training.compiled.program),
       arena_(*on_.device, static_cast<std::size_t>(plan.arena_bytes())),
@@ -103,6 +104,20 @@ StepResult Rank::run(const StepPlan& step, Executor& executor, const Batch& batc
                                            : *reinterpret_cast<const float*>(data);
   };
   return {number(0), number(1), number(2), std::sqrt(number(3))};
+}
+
+void Rank::trace(const StepRange& steps) {
+  trace_ = std::make_unique<StepTrace>(plan_->training.compiled.program, *on_.device, steps);
+  training_.trace(*trace_);
+}
+
+std::string Rank::device_text() const {
+  return plan_->device == "cpu" ? "cpu" : fmt::format("{}:{} {}", plan_->device, place_.index, on_.device->name());
+}
+
+std::int64_t Rank::measured_bytes() const {
+  const bool may_share = place_.world == DeviceWorld::staged && plan_->mesh.size() > 1;
+  return plan_->device == "cpu" || may_share ? allocated_bytes() : on_.device->used_bytes() - used_before_;
 }
 
 std::int64_t Rank::allocated_bytes() const { return static_cast<std::int64_t>(store_.bytes() + arena_.size()); }

@@ -40,6 +40,9 @@ class Rank {
 
   // One optimizer step on a batch that was assembled for feeds(plan.training).
   StepResult train(const Batch& batch, const StepState& state) { return run(plan_->training, training_, batch, state); }
+  // Traces these of the steps to come.
+  void trace(const StepRange& steps);
+  [[nodiscard]] const StepTrace* traced() const { return trace_.get(); }  // nullptr where nothing is
   // Forward and metrics only, on a batch for feeds(*plan.evaluation).
   StepResult evaluate(const Batch& batch) { return run(*plan_->evaluation, *evaluation_, batch, {}); }
 
@@ -49,9 +52,13 @@ class Rank {
   void write(const std::string& name, const std::vector<std::byte>& data) const;
   [[nodiscard]] std::vector<std::byte> read_block(BlockId block) const;  // of the training program, after a step
   [[nodiscard]] const Executor& training() const { return training_; }
-  [[nodiscard]] const Device& device() const { return *on_.device; }
+  [[nodiscard]] Device& device() const { return *on_.device; }
+  [[nodiscard]] std::string device_text() const;  // "cpu", "cuda:0 NVIDIA H100 80GB HBM3"
   [[nodiscard]] const MeshCommunicators& mesh() const { return mesh_; }
   [[nodiscard]] std::int64_t allocated_bytes() const;  // of the device tier
+  // Of an accelerator that this rank has for itself, what its driver says was taken since the rank got it, by libraries
+  // too; else what was allocated.
+  [[nodiscard]] std::int64_t measured_bytes() const;
 
  private:
   StepResult run(const StepPlan& step, Executor& executor, const Batch& batch, const StepState& state);
@@ -61,13 +68,15 @@ class Rank {
   const Plan* plan_;
   DevicePlace place_;
   mutable RankDevice on_;
-  HostBuffer metrics_;  // of a step: loss, count, correct, squares of gradients, a cache line each
+  std::int64_t used_before_;  // bytes of the device, by whomever
+  HostBuffer metrics_;        // of a step: loss, count, correct, squares of gradients, a cache line each
   ParameterStore store_;
   Buffer arena_;
   std::unique_ptr<Communicator> device_world_;  // nullptr where collectives work in host memory
   MeshCommunicators mesh_;
   Executor training_;
   std::unique_ptr<Executor> evaluation_;
+  std::unique_ptr<StepTrace> trace_;
 };
 
 }  // namespace ctrain

@@ -21,7 +21,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* config_file = "config.yaml";
+constexpr const char *config_file = "config.yaml", *trace_prefix = "trace_rank_";
 
 // Whatever is wrong with a checkpoint is found before anything is started or written: a usage Error.
 Manifest check_checkpoint(const fs::path& checkpoint) {
@@ -47,6 +47,10 @@ void prepare_folder(const fs::path& run_folder, const RunOptions& options) {
   if (holds_run && options.overwrite) {
     for (const char* entry : {config_file, "plan.txt", "metrics.jsonl", "summary.json", "log.txt", "checkpoints"})
       fs::remove_all(run_folder / entry);
+    std::vector<fs::path> traces;
+    for (const auto& entry : fs::directory_iterator(run_folder))
+      if (entry.path().filename().string().starts_with(trace_prefix)) traces.push_back(entry.path());
+    for (const fs::path& trace : traces) fs::remove(trace);
   } else if (holds_run && options.resume.empty()) {
     throw usage_error(
         "{} already holds a run: choose another folder with --output, go on with --resume auto, or replace it "
@@ -82,6 +86,9 @@ int run_training(std::unique_ptr<Job> job, const RunOptions& options, const Laun
   trainer_options.version = options.version;
   const Setting& model = job->configuration.root["model"];
   const fs::path init_from = model.has("init_from") ? model["init_from"].text() : "";
+  if (options.profile && options.profile->last > trainer_options.total_steps)
+    throw usage_error("--profile-steps {}:{}: expected steps of this run, which ends after step {}",
+                      options.profile->first, options.profile->last, trainer_options.total_steps);
   Logger log = logger;
   prefetch_fewer(*job, launch);
 
@@ -109,8 +116,11 @@ int run_training(std::unique_ptr<Job> job, const RunOptions& options, const Laun
       load_initial_weights(
           plan.training.compiled.program, init_from,
           [&](const std::string& name, const std::vector<std::byte>& part) { rank.write(name, part); });
+    if (options.profile) rank.trace(*options.profile);
     Trainer trainer(*job, trainer_options, rank, world, rank_log);
     const TrainingOutcome outcome = trainer.fit();
+    if (options.profile)
+      write_file(run_folder / fmt::format("{}{}.json", trace_prefix, world.rank()), rank.traced()->json());
     write_summary(run_folder / "summary.json", outcome, *job, rank, world);
     if (is_main) stopped_early = outcome.stopped_early;
   });

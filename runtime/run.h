@@ -17,6 +17,7 @@ struct RunOptions {
   std::filesystem::path output;       // run folder; empty: runs/<config name>
   bool overwrite = false;             // a folder that already holds a run is replaced
   std::string resume;                 // a checkpoint folder, "auto", or empty
+  std::optional<StepRange> profile;   // write a trace of these steps
   std::optional<std::int64_t> steps;  // stop after so many optimizer steps in all; 0: only compile the plan
   std::string backend;                // as asked for: "", local, mpi, gloo or nccl
   int threads = 0;                    // CPU threads of a rank; 0: cores / ranks of this machine

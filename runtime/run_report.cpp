@@ -15,7 +15,7 @@
 namespace ctrain {
 namespace {
 
-constexpr std::size_t host_length = 64;
+constexpr std::size_t text_length = 64;
 
 // The same few numbers of every rank, in the order of ranks.
 template <std::size_t count>
@@ -27,16 +27,23 @@ std::vector<std::array<double, count>> gather(Communicator& world, std::array<do
   return all;
 }
 
-std::vector<std::string> gather_hosts(Communicator& world) {
-  std::array<char, host_length> mine{};
-  gethostname(mine.data(), mine.size() - 1);
-  std::vector<std::array<char, host_length>> all(static_cast<std::size_t>(world.size()));
-  const std::int64_t words = host_length / size_of(DType::i32);
+// A short text of every rank, cut to text_length - 1 characters.
+std::vector<std::string> gather(Communicator& world, const std::string& text) {
+  std::array<char, text_length> mine{};
+  text.copy(mine.data(), mine.size() - 1);
+  std::vector<std::array<char, text_length>> all(static_cast<std::size_t>(world.size()));
+  const std::int64_t words = text_length / size_of(DType::i32);
   world.reserve(sizeof(mine) * all.size());
   world.all_gather({mine.data(), words, DType::i32}, {all.data(), words * world.size(), DType::i32});
-  std::vector<std::string> names;
-  for (const auto& name : all) names.emplace_back(name.data());
-  return names;
+  std::vector<std::string> texts;
+  for (const auto& one : all) texts.emplace_back(one.data());
+  return texts;
+}
+
+std::string host_name() {
+  std::array<char, text_length> name{};
+  gethostname(name.data(), name.size() - 1);
+  return name.data();
 }
 
 // What the loaders of one step's feeds take: every batch that is prefetched, and the one handed out.
@@ -52,7 +59,7 @@ std::int64_t planned_batches(const StepPlan& step, int prefetch_depth) {
 void show_ranks(const Rank& rank, Communicator& world, const JobOptions& job, int threads, const Logger& logger) {
   constexpr int most_rows = 32;
   const Plan& plan = rank.plan();
-  const std::vector<std::string> hosts = gather_hosts(world);
+  const std::vector<std::string> hosts = gather(world, host_name()), devices = gather(world, rank.device_text());
   const auto numbers = gather<2>(world, {static_cast<double>(threads), static_cast<double>(plan.device_bytes())});
   if (world.rank() != 0) return;
   Table table({{"rank", Table::Align::right},
@@ -63,14 +70,15 @@ void show_ranks(const Rank& rank, Communicator& world, const JobOptions& job, in
                {"device memory", Table::Align::right}});
   for (int r = 0; r < std::min(world.size(), most_rows); ++r) {
     const auto& [cores, bytes] = numbers[static_cast<std::size_t>(r)];
-    table.add_row({std::to_string(r), hosts[static_cast<std::size_t>(r)], "cpu", fmt::format("{:.0f}", cores),
-                   plan.mesh.coordinate_text(r), bytes_text(static_cast<std::int64_t>(bytes))});
+    table.add_row({std::to_string(r), hosts[static_cast<std::size_t>(r)], devices[static_cast<std::size_t>(r)],
+                   fmt::format("{:.0f}", cores), plan.mesh.coordinate_text(r),
+                   bytes_text(static_cast<std::int64_t>(bytes))});
   }
   std::string text = table.text();
   if (world.size() > most_rows) text += fmt::format("... and {} more ranks\n", world.size() - most_rows);
   const MemoryPlan& memory = plan.training.compiled.memory;
   text += fmt::format("mesh {}, global batch {}, {} parameters, {}\n", plan.mesh.text(), job.global_batch,
-                      plan.parameters(), name_of(plan.real));
+                      plan.parameters(), precision_text(plan));
   text +=
       fmt::format("rank 0: parameters {}, optimizer {}, arena {} (lower bound {})", bytes_text(memory.parameter_bytes),
                   bytes_text(memory.state_bytes), bytes_text(memory.arena_bytes), bytes_text(memory.lower_bound));
@@ -83,7 +91,7 @@ void write_summary(const std::filesystem::path& path, const TrainingOutcome& out
   std::int64_t planned_host = planned_batches(plan.training, job.train.prefetch_depth);
   if (job.test != nullptr) planned_host += planned_batches(*plan.evaluation, job.test->prefetch_depth);
   const auto memory =
-      gather<4>(world, {static_cast<double>(plan.device_bytes()), static_cast<double>(rank.allocated_bytes()),
+      gather<4>(world, {static_cast<double>(plan.device_bytes()), static_cast<double>(rank.measured_bytes()),
                         static_cast<double>(planned_host), static_cast<double>(outcome.host_bytes)});
   // Bytes sent, added over all ranks, as the communicators counted them.
   std::vector<double> sent;

@@ -39,6 +39,7 @@ Trainer::Trainer(const Job& job, const TrainerOptions& options, Rank& rank, Comm
     test_loader_ =
         std::make_unique<Loader>(*job.test->dataset, *job.test->pipeline, job.test->sampler,
                                  Rank::feeds(*rank.plan().evaluation), job.test->prefetch_depth, job.test->workers);
+  if (job.test != nullptr && job.test->pin_memory) test_loader_->pin(rank.device());
 }
 
 TrainingOutcome Trainer::fit() {
@@ -55,10 +56,12 @@ TrainingOutcome Trainer::fit() {
 
   Loader loader(*job_.train.dataset, *job_.train.pipeline, job_.train.sampler, Rank::feeds(rank_.plan().training),
                 job_.train.prefetch_depth, job_.train.workers);
+  if (job_.train.pin_memory) loader.pin(rank_.device());
   loader.seek(state_.epoch, state_.step_in_epoch);
   outcome.start_seconds = seconds_since_start();
   while (state_.step < options_.total_steps) {
     train_step(loader);
+    if (state_.step == first_step + 2) tell_whether_recorded();
     if (state_.step_in_epoch == state_.steps_per_epoch) end_epoch();
     save_by_steps();
     if (state_.step < options_.total_steps && stop_agreed()) {
@@ -94,6 +97,12 @@ void Trainer::train_step(Loader& loader) {
   step_seconds_.push_back(state_.step_seconds);
   if (state_.is_main) write_step();
   for (const auto& hook : hooks_) hook->after_train_step(state_);
+}
+
+// The device tries to record the second step.
+void Trainer::tell_whether_recorded() {
+  if (const std::string& reason = rank_.training().not_recorded_because(); state_.is_main && !reason.empty())
+    logger_.info("cuda_graph: steps are not replayed as one, since {}", reason);
 }
 
 void Trainer::end_epoch() {

@@ -42,6 +42,7 @@ class Trainer {
  private:
   void resume();
   void train_step(Loader& loader);
+  void tell_whether_recorded();
   void end_epoch();
   void evaluate();
   void save(const std::filesystem::path& folder);

@@ -1,6 +1,11 @@
 // One GPU: memory by cudaMalloc, streams that do not wait for the legacy default stream, graphs for recorded work.
 #include "memory/device.h"
 
+#include <fmt/format.h>
+#include <nvtx3/nvToolsExt.h>
+
+#include <algorithm>
+
 #include "memory/cuda/check.h"
 
 namespace ctrain::cuda {
@@ -8,7 +13,7 @@ namespace {
 
 class CudaEvent final : public Event {
  public:
-  CudaEvent() { check(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "cudaEventCreate"); }
+  explicit CudaEvent(unsigned flags) { check(cudaEventCreateWithFlags(&event_, flags), "cudaEventCreate"); }
   ~CudaEvent() override { cudaEventDestroy(event_); }
   CudaEvent(const CudaEvent&) = delete;
   CudaEvent& operator=(const CudaEvent&) = delete;
@@ -18,6 +23,11 @@ class CudaEvent final : public Event {
     if (status == cudaErrorNotReady) return false;
     check(status, "a step failed");
     return true;
+  }
+  [[nodiscard]] double seconds_since(Event& earlier) override {
+    float milliseconds = 0;
+    check(cudaEventElapsedTime(&milliseconds, static_cast<CudaEvent&>(earlier).event_, event_), "cudaEventElapsedTime");
+    return milliseconds * 1e-3;
   }
   [[nodiscard]] cudaEvent_t get() const { return event_; }
 
@@ -100,6 +110,12 @@ class CudaDevice final : public Device {
   }
   void release_host(void* pointer, std::size_t) noexcept override { cudaFreeHost(pointer); }
 
+  void pin(void* memory, std::size_t bytes) override {
+    ++allocations_;
+    check(cudaHostRegister(memory, bytes, cudaHostRegisterDefault), "cudaHostRegister");
+  }
+  void unpin(void* memory) noexcept override { cudaHostUnregister(memory); }
+
   [[nodiscard]] std::int64_t used_bytes() const override {
     std::size_t free = 0, total = 0;
     check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
@@ -107,13 +123,20 @@ class CudaDevice final : public Device {
   }
 
   std::unique_ptr<Stream> make_stream() override { return std::make_unique<CudaStream>(); }
-  std::unique_ptr<Event> make_event() override { return std::make_unique<CudaEvent>(); }
+  std::unique_ptr<Event> make_event() override { return std::make_unique<CudaEvent>(cudaEventDisableTiming); }
+  std::unique_ptr<Event> make_timed_event() override { return std::make_unique<CudaEvent>(cudaEventDefault); }
   void upload(void* to, const void* from, std::size_t bytes, Stream& stream) override {
     check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, handle(stream)), "an upload");
   }
   void download(void* to, const void* from, std::size_t bytes, Stream& stream) override {
     check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, handle(stream)), "a download");
   }
+  void copy(void* to, const void* from, std::size_t bytes, Stream& stream) override {
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, handle(stream)), "a copy");
+  }
+
+  void open_range(const char* name) override { nvtxRangePushA(name); }
+  void close_range() override { nvtxRangePop(); }
 
   std::unique_ptr<RecordedWork> record(Stream& stream, const std::function<void()>& work) override {
     // Other threads of this process may be other ranks: they go on as they like.
@@ -144,8 +167,32 @@ int count() {
   return 0;  // no driver, or none that fits
 }
 
+// The kernels of this build are for compute capability 7.5 and above; cuDNN's fused attention begins with 8.0.
+DeviceDescription describe(int index) {
+  cudaDeviceProp properties{};
+  check(cudaGetDeviceProperties(&properties, index), "cudaGetDeviceProperties");
+  const int generation = 10 * properties.major + properties.minor;
+  DeviceDescription description;
+  description.name = properties.name;
+  description.text = fmt::format("compute capability {}.{}, {:.1f} GiB", properties.major, properties.minor,
+                                 static_cast<double>(properties.totalGlobalMem) / (1 << 30));
+  description.is_usable = generation >= 75;
+  if (generation < 75)
+    description.note = "too old for CUDA 13: build ctrain with CUDA 12, -D CMAKE_CUDA_ARCHITECTURES for it";
+  else if (generation < 80)
+    description.note = "attention by ctrain's own kernel: cuDNN's needs 8.0";
+  return description;
+}
+
+std::string driver() {
+  int version = 0;  // of CUDA: 13000 is 13.0
+  if (cudaDriverGetVersion(&version) != cudaSuccess || version == 0) return "";
+  return fmt::format("CUDA {}.{}", version / 1000, version % 1000 / 10);
+}
+
 const Registration<DeviceKind> registration("cuda",
-                                            {count, [](int index) { return std::make_unique<CudaDevice>(index); }});
+                                            {count, [](int index) { return std::make_unique<CudaDevice>(index); },
+                                             describe, driver});
 
 }  // namespace
 }  // namespace ctrain::cuda

@@ -1,4 +1,4 @@
-// add, bias, activation, activation_grad, divide (ops/definitions/elementwise.cpp).
+// add, bias, cast, activation, activation_grad, divide (ops/definitions/elementwise.cpp).
 #include "ops/cuda/map.h"
 #include "ops/cuda/positions.h"
 #include "ops/cuda/types.h"
@@ -6,7 +6,7 @@
 namespace ctrain::cuda {
 namespace {
 
-constexpr int most_terms = 16;
+constexpr int most_terms = 16;  // of one launch
 
 template <typename T>
 struct Added {
@@ -24,16 +24,50 @@ struct Added {
   const T* terms[most_terms];
 };
 
+// What one launch cannot take is added to its sum by the next.
 template <typename T>
 Kernel add(const LocalNode& node) {
-  require(node.inputs.size() <= most_terms, "{}: CUDA adds at most {} operands, not {}", node.name, most_terms,
-          node.inputs.size());
   for (std::size_t i = 0; i < node.inputs.size(); ++i) require_type(node, dtype_of<T>(), {i}, {0});
   return {[elements = node.outputs[0].elements()](const Invocation& call) {
-    Added<T> added{static_cast<int>(call.inputs.size()), {}};
-    for (std::size_t i = 0; i < call.inputs.size(); ++i) added.terms[i] = call.in<T>(i);
-    map<vector_width<T>>("add", call, elements, added, call.out<T>());
+    for (std::size_t next = 0; next < call.inputs.size();) {
+      Added<T> added{0, {}};
+      if (next > 0) added.terms[added.count++] = call.out<T>();
+      while (next < call.inputs.size() && added.count < most_terms)
+        added.terms[added.count++] = call.in<T>(next++);
+      map<vector_width<T>>("add", call, elements, added, call.out<T>());
+    }
   }};
+}
+
+template <typename From>
+struct Read {
+  template <int n>
+  __device__ void operator()(std::int64_t first, float (&y)[n]) const {
+    load(x + first, y);
+  }
+  const From* x;
+};
+
+template <typename From, typename To>
+Kernel cast_to(const LocalNode& node) {
+  return {[elements = node.outputs[0].elements()](const Invocation& call) {
+    map<vector_width<float>>("cast", call, elements, Read<From>{call.in<From>(0)}, call.out<To>());
+  }};
+}
+
+template <typename From>
+Kernel cast(const LocalNode& node) {
+  require_type(node, dtype_of<From>(), {0}, {});
+  switch (node.outputs.at(0).dtype) {
+    case DType::f32:
+      return cast_to<From, float>(node);
+    case DType::bf16:
+      return cast_to<From, __nv_bfloat16>(node);
+    case DType::f16:
+      return cast_to<From, __half>(node);
+    default:
+      refuse_type(node, "output", 0, node.outputs[0].dtype);
+  }
 }
 
 // x and a bias that is broadcast. One access reads as many neighbours of the bias as of x, or one number for all of
@@ -175,6 +209,7 @@ Kernel divide_kernel(const LocalNode& node) {
 }
 
 const CudaKernel add_registration("add", add<float>, add<__nv_bfloat16>, add<__half>);
+const CudaKernel cast_registration("cast", cast<float>, cast<__nv_bfloat16>, cast<__half>);
 const CudaKernel bias_registration("bias", bias<float>, bias<__nv_bfloat16>, bias<__half>);
 const CudaKernel activation_registration("activation", activation<float>, activation<__nv_bfloat16>,
                                          activation<__half>);

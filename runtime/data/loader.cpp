@@ -15,6 +15,20 @@ Loader::Loader(const Dataset& dataset, const TransformPipeline& pipeline, const 
         [this, i](const std::stop_token& stop) { work(stop, assemblers_[static_cast<std::size_t>(i)]); });
 }
 
+Loader::~Loader() {
+  if (pinned_by_ == nullptr) return;
+  for (Slot& slot : ring_)
+    for (auto& buffer : slot.batch.buffers)
+      if (!buffer.empty()) pinned_by_->unpin(buffer.data());
+}
+
+void Loader::pin(Device& device) {
+  pinned_by_ = &device;
+  for (Slot& slot : ring_)
+    for (auto& buffer : slot.batch.buffers)
+      if (!buffer.empty()) device.pin(buffer.data(), buffer.size() * sizeof(Batch::CacheLine));
+}
+
 std::int64_t Loader::buffer_bytes() const {
   std::int64_t bytes = 0;
   for (const Slot& slot : ring_)

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "memory/device.h"
 #include "runtime/data/batch_assembler.h"
 
 namespace ctrain {
@@ -22,6 +23,12 @@ class Loader {
   // ranks, may share them.
   Loader(const Dataset& dataset, const TransformPipeline& pipeline, const SamplerOptions& options,
          const std::vector<Feed>& feeds, int prefetch_depth, int workers = 1);
+  ~Loader();
+  Loader(const Loader&) = delete;
+  Loader& operator=(const Loader&) = delete;
+
+  // Makes the ring's memory such that the device copies from it without a stop. The device outlives the loader.
+  void pin(Device& device);
 
   [[nodiscard]] std::int64_t steps_per_epoch() const { return assemblers_.front().sampler().steps_per_epoch(); }
 
@@ -47,6 +54,7 @@ class Loader {
   void make_next(std::unique_lock<std::mutex>& lock, BatchAssembler& assembler);  // unlocks while it works
 
   std::vector<BatchAssembler> assemblers_;  // of each worker
+  Device* pinned_by_ = nullptr;
 
   std::mutex mutex_;  // guards what follows, but the batch of a slot while it is being made or handed out
   std::condition_variable_any changed_;

@@ -5,7 +5,10 @@ namespace ctrain::testing {
 namespace {
 
 const Registration<DeviceKind> registration("cuda",
-                                            {[] { return 1; }, [](int) { return std::make_unique<HeapDevice>(); }});
+                                            {.count = [] { return 1; },
+                                             .make = [](int) { return std::make_unique<HeapDevice>(); },
+                                             .describe = [](int) { return DeviceDescription(); },
+                                             .driver = [] { return std::string(); }});
 
 }  // namespace
 }  // namespace ctrain::testing

@@ -118,9 +118,9 @@ JobOptions gpt2_job(const MeshCase& mesh, DType real) {
   return job;
 }
 
-void RunCollector::train(const JobOptions& job, Communicator& world, int steps) {
+void RunCollector::train(const JobOptions& job, Communicator& world, int steps, const DevicePlace& place) {
   const Plan plan = make_plan(job, world.rank());
-  Rank rank(plan, world);
+  Rank rank(plan, world, place);
   disturb_constants(rank);
   const test::PatternDataset images(samples, {1, side, side});
   const TokenDataset sequences(samples);

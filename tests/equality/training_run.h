@@ -35,7 +35,7 @@ JobOptions gpt2_job(const MeshCase& mesh, DType real);  // a vocabulary and toke
 // What one rank does; collects into `run`, which the ranks of a process share.
 class RunCollector {
  public:
-  void train(const JobOptions& job, Communicator& world, int steps);
+  void train(const JobOptions& job, Communicator& world, int steps, const DevicePlace& place = {});
   [[nodiscard]] const TrainingRun& result() const { return run_; }
 
  private:

@@ -116,6 +116,13 @@ std::vector<OpCase> op_cases() {
   add_cases("product in another order", product("hs", "bh", "sb"), bsh);
 
   add_cases("add", add_case, bsh);
+  add_cases("add of many",
+            [](Graph& g) {
+              std::vector<Value*> terms;
+              for (int term = 0; term < 35; ++term) terms.push_back(real(g, "x" + std::to_string(term), "h"));
+              return add(terms);
+            },
+            {{{h, 7}}});
   add_cases(
       "bias of positions", [](Graph& g) { return bias(real(g, "x", "bsh"), real(g, "w", "sh")); }, bsh);
   add_cases(

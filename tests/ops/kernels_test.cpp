@@ -7,6 +7,7 @@
 #include <set>
 
 #include "ops/build.h"
+#include "ops/cuda/precision.h"
 #include "tests/ops/cases.h"
 
 namespace ctrain::testing {
@@ -115,6 +116,15 @@ void check_kernel(const Subject& subject) {
 
 TEST_CASE("every kernel agrees with the fp64 reference and allocates nothing") {
   for_each_node(op_cases(), all_tested, check_kernel);
+}
+
+TEST_CASE("Products in TF32 agree with the fp64 reference") {
+  if (!has_device(Backend::cuda)) return;
+  const std::vector<Tested> tf32{{"cuda TF32", {.backend = Backend::cuda, .real = DType::f32}, 1e-3}};
+  cuda::tf32_allowed() = true;
+  for_each_node(op_cases(), tf32, check_kernel);
+  for_each_node(large_cases(), tf32, check_kernel);
+  cuda::tf32_allowed() = false;
 }
 
 TEST_CASE("CUDA's kernels of large operands agree with the fp64 reference") {

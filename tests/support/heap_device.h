@@ -21,6 +21,7 @@ class HeapDevice final : public Device {
   std::unique_ptr<Event> make_event() override { return cpu_->make_event(); }
   void upload(void* to, const void* from, std::size_t bytes, Stream&) override { copy(to, from, bytes); }
   void download(void* to, const void* from, std::size_t bytes, Stream&) override { copy(to, from, bytes); }
+  void copy(void* to, const void* from, std::size_t bytes, Stream&) override { copy(to, from, bytes); }
 
  private:
   static void copy(void* to, const void* from, std::size_t bytes) {

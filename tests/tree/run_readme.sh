@@ -47,12 +47,14 @@ else
   for stand_in in tools/quickstart.sh bin/cmake; do echo 'echo "left out: $0 builds the release preset"' >$stand_in; done
 fi
 echo 'echo "left out: $0 runs this test"' >tools/test.sh
+for stand_in in gpu_check bundle; do echo 'echo "left out: $0 takes minutes"' >tools/$stand_in.sh; done
 chmod +x build/release/ctrain tools/*.sh bin/cmake
 export PATH="$scratch/bin:$PATH"
 
 is_usable() {
   case $1 in
     srun) sinfo >/dev/null 2>&1 ;;  # it may be installed where no cluster is
+    gpu) "$ctrain" check -i | grep -Eq '^ *device [0-9]+ +ok ' ;;
     gloo) "$ctrain" --version | grep -q '^backends:.* gloo' ;;
     *) command -v "$1" >/dev/null ;;
   esac

@@ -18,7 +18,7 @@
 namespace ctrain {
 namespace {
 
-const std::map<std::string, std::string> later_options = {{"--profile-steps", "train"}, {"--trace", "plan"}};
+const std::map<std::string, std::string> later_options = {{"--trace", "plan"}};
 
 // Long options with `-` for `_`, up to "--".
 std::vector<std::string> normalised(std::vector<std::string> arguments) {
@@ -60,6 +60,17 @@ void add_run(CLI::App& app, Options& options) {
   app.add_option("--steps", options.steps, "stop after N optimizer steps in all; 0 only plans\n--steps 100")
       ->type_name("N")
       ->check(number<std::int64_t>(0, "a number of steps >= 0"));
+  app.add_option_function<std::string>(
+         "--profile-steps", [&options](const std::string& written) { options.profile = parse_step_range(written); },
+         "trace steps A to B into trace_rank_*.json of the run\nfolder, for ui.perfetto.dev: --profile-steps 10:12")
+      ->type_name("A:B")
+      ->check(CLI::Validator(
+          [](const std::string& written) {
+            return parse_step_range(written)
+                       ? std::string()
+                       : fmt::format("'{}': expected the first and the last step, as in 10:12", written);
+          },
+          ""));
 }
 
 void add_threads(CLI::App& app, Options& options) {
@@ -72,6 +83,12 @@ void add_device(CLI::App& app, Options& options) {
   app.add_option("--device", options.device, "auto, cpu or cuda\n--device cpu")
       ->type_name("NAME")
       ->check(choice({"auto", "cpu", "cuda"}));
+}
+
+void add_device_of_benchmark(CLI::App& app, Options& options) {
+  app.add_option("--device", options.device, "auto or cpu, which are the same here")
+      ->type_name("NAME")
+      ->check(choice({"auto", "cpu"}, {"cuda"}));
 }
 
 void add_ranks(CLI::App& app, Options& options) {
@@ -168,7 +185,7 @@ void add_benchmark(CLI::App& app, Options& options) {
   add("-w,--warmup-steps", benchmark.warmup_steps, "steps before those measured (default: 10)", 0, 1 << 30);
   add("-p,--profile-steps", benchmark.profile_steps, "steps measured (default: 50)", 1, 1 << 20);
   app.add_option("-m,--model", "mlp, the only one")->type_name("NAME")->check(choice({"mlp"}));
-  add_device(app, options);
+  add_device_of_benchmark(app, options);
   app.add_flag("--json", options.benchmark_json, "one JSON object instead of the table");
 }
 

@@ -11,6 +11,7 @@
 #include "runtime/generate/generate.h"
 #include "runtime/host_plan.h"
 #include "runtime/launcher.h"
+#include "runtime/step_trace.h"
 
 namespace ctrain {
 
@@ -38,6 +39,7 @@ struct Options {
   std::string output, resume;
   bool overwrite = false;
   std::optional<std::int64_t> steps;
+  std::optional<StepRange> profile;
 
   std::optional<int> ranks;
   int threads = 0;      // 0: not given

@@ -58,6 +58,7 @@ Setup set_up(const Options& options, const Logger& logger) {
   setup.run.overwrite = options.overwrite;
   setup.run.resume = options.resume;
   setup.run.steps = options.steps;
+  setup.run.profile = options.profile;
   setup.run.backend = options.backend;
   setup.run.threads = options.threads;
   setup.run.show_progress = options.show_progress;

@@ -162,7 +162,6 @@ TEST_CASE("what is not built yet is refused by its name", "[config]") {
       {"NUM_CHUNKS", "2"},
       {"TENSOR_SHAPE", "[1, 2]"},
       {"max_time", "auto"},
-      {"cuda_graph", "true"},
       {"logging", "{level: x}"},
       {"parallel.moe", "{size: 2}"},
       {"model.checkpoint", "true"},
@@ -190,7 +189,7 @@ TEST_CASE("what is not built yet is refused by its name", "[config]") {
 
 TEST_CASE("values that switch such keys off are accepted and leave no trace", "[config]") {
   const Configuration run = load(
-      "fp16: null\ngradient_accumulation: 1\nclip_grad_norm: 0.0\ncuda_graph: false\nNUM_CHUNKS: null\nlibraries: []\n"
+      "fp16: null\ngradient_accumulation: 1\nclip_grad_norm: 0.0\nNUM_CHUNKS: null\nlibraries: []\n"
       "zero:\nparallel: {pipeline: {size: 1}, moe: {size: 1}}\n");
   CHECK(run.root == load("").root);
 }

@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# Packs ctrain, its tests for GPUs, its configurations and the shared libraries that other machines lack into one archive.
+# It runs on any x86-64 Linux machine of the last ten years with a driver and CUDA 13's libraries (cudart, cuBLASLt,
+# cuDNN, NCCL), without a package registry: unpack it anywhere, then tools/gpu_check.sh in it, or bin/ctrain.
+#
+#   tools/bundle.sh [ARCHIVE]      default: build/ctrain-bundle.tar.xz
+#
+# Builds what it packs in build/bundle, for x86-64-v3 (CTRAIN_ARCH): the release preset's build fits only this machine's
+# processor.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/.."
+archive=$(realpath -m "${1:-build/ctrain-bundle.tar.xz}")
+build=build/bundle
+targets=(ctrain bench_step test_ops test_equality)
+
+# Libraries are looked for beside the programs, for theirs too (hence no RUNPATH), then where CUDA's usually are.
+places='$ORIGIN/../lib:/usr/local/cuda/lib64:/usr/local/cuda/lib:/usr/local/cuda/targets/x86_64-linux/lib'
+cmake -S . -B $build -G Ninja -D CMAKE_BUILD_TYPE=Release -D CTRAIN_ARCH=x86-64-v3 \
+  -D CMAKE_BUILD_WITH_INSTALL_RPATH=ON -D CMAKE_INSTALL_RPATH="$places" \
+  -D CMAKE_EXE_LINKER_FLAGS=-Wl,--disable-new-dtags >/dev/null
+cmake --build $build --target "${targets[@]}"
+
+staging=$(mktemp -d)
+trap 'rm -rf "$staging"' EXIT
+top=$staging/ctrain-bundle
+mkdir -p $top/{bin,lib,tools/bench}
+for target in "${targets[@]}"; do
+  program=$build/$target
+  [ -x $program ] || program=$build/tests/$target
+  strip -o $top/bin/$target $program
+done
+cp -r configs LICENSE README.md $top
+cp tools/gpu_check.sh $top/tools
+cp tools/bench/*.yaml $top/tools/bench
+
+# The system's own libraries stay away, and what has to fit the driver: CUDA's.
+is_left_out() {
+  case $1 in
+    linux-vdso.so* | ld-linux* | libc.so* | libm.so* | libdl.so* | libpthread.so* | librt.so* | libutil.so*) ;;
+    libcuda.so* | libcudart* | libcublas* | libcudnn* | libnccl* | libnvrtc* | libnvJitLink*) ;;
+    *) return 1 ;;
+  esac
+}
+add_libraries() {  # of these programs and libraries
+  local name path
+  while read -r name path; do
+    is_left_out "$name" || cp -nL "$path" "$top/lib/$name"
+  done < <(ldd "$@" | awk '$2 == "=>" && $3 ~ "^/" {print $1, $3}' | sort -u)
+}
+add_libraries "${targets[@]/#/$top/bin/}"
+
+# Open MPI: its launcher and the plugins for processes on one host. Those for special networks need libraries of theirs.
+if mpirun=$(command -v mpirun) && plugins=$(ompi_info --path pkglibdir --parsable 2>/dev/null | cut -d: -f3); then
+  mkdir -p $top/openmpi/{bin,share}
+  for program in mpirun orted; do cp -L "$(dirname "$mpirun")/$program" $top/openmpi/bin; done
+  data=$(ompi_info --path pkgdatadir --parsable | cut -d: -f3)
+  cp -rL "$data" $top/openmpi/share/openmpi
+  for plugin in "$plugins"/mca_*.so; do
+    case $plugin in
+      *_ucx* | *_ofi* | *_psm* | *_openib* | *_usnic* | *_portals* | *_fs_* | *_fcoll_* | *_io_* | *_monitoring* | *_java*) continue ;;
+    esac
+    mkdir -p $top/openmpi/lib/openmpi
+    cp -L "$plugin" $top/openmpi/lib/openmpi
+  done
+  add_libraries $top/openmpi/bin/* $top/openmpi/lib/openmpi/*.so
+  cat >$top/bin/mpirun <<'END'
+#!/usr/bin/env bash
+# mpirun of the bundle, wherever that was unpacked.
+top=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
+export OPAL_PREFIX=$top/openmpi LD_LIBRARY_PATH=$top/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} PATH=$top/openmpi/bin:$PATH
+export OMPI_MCA_mca_base_component_path=$top/openmpi/lib/openmpi
+exec mpirun -x OPAL_PREFIX -x LD_LIBRARY_PATH -x OMPI_MCA_mca_base_component_path "$@"
+END
+  chmod +x $top/bin/mpirun
+fi
+
+mkdir -p "$(dirname "$archive")"
+# All programs hold the same kernels: a dictionary that spans several of them stores these once.
+tar -C "$staging" --sort=name --owner=0 --group=0 -cf - ctrain-bundle | xz -T1 --lzma2=preset=6,dict=256MiB >"$archive"
+bytes=$(stat -c %s "$archive")
+needed=$(objdump -T $top/bin/* $top/lib/* 2>/dev/null | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -1)
+echo "$archive: $((bytes / 1000000)) MB, needs ${needed/_/ } or newer"
+if [ $bytes -ge 50000000 ]; then
+  echo "bundle.sh: the archive is too large: expected less than 50 MB" >&2
+  exit 1
+fi

@@ -1,0 +1,196 @@
+#!/usr/bin/env bash
+# Runs every CUDA test and benchmark on a machine with at least one GPU, in under 9 minutes, and prints a table of them
+# with figures. Works in a build tree and in an unpacked bundle (tools/bundle.sh).
+#
+#   tools/gpu_check.sh [--peer PEER_TORCH.PY] [--logs DIR]
+#
+# --peer: a script that times the same model in PyTorch and prints a JSON line with samples_per_second; without it, or
+# without python3 and torch, that comparison is left out. Logs go to DIR (default: gpu_check).
+# Exit code: 0 all passed, 1 something failed, 2 there is no GPU that this build can use (nothing was run).
+set -uo pipefail
+root=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
+peer= logs=gpu_check
+while [ $# -gt 0 ]; do
+  case $1 in
+    --peer) peer=${2:?--peer: expected the path of a script}; shift 2 ;;
+    --logs) logs=${2:?--logs: expected a folder}; shift 2 ;;
+    *) echo "gpu_check.sh: '$1': unknown option; expected --peer or --logs" >&2; exit 2 ;;
+  esac
+done
+if [ -x "$root/bin/ctrain" ]; then
+  programs=$root/bin tests=$root/bin
+else
+  programs=$root/build/release tests=$root/build/release/tests
+fi
+for program in "$programs"/{ctrain,bench_step} "$tests"/{test_ops,test_equality}; do
+  if [ ! -x "$program" ]; then
+    echo "gpu_check.sh: $program is missing: build first (cmake --build --preset release)" >&2
+    exit 2
+  fi
+done
+if ! "$programs/ctrain" check -i | grep -E '^ *device [0-9]+ +ok ' >/dev/null; then
+  "$programs/ctrain" check -i | sed -n '/^ *GPU/,/^ *backends/p' | sed '$d' >&2
+  echo "gpu_check.sh: there is no GPU that this build can use: nothing was run" >&2
+  exit 2
+fi
+mkdir -p "$logs"
+logs=$(cd "$logs" && pwd)
+
+seconds_in_all=530
+rows=() failed=0
+
+row() {  # result, seconds, name, figure
+  local line
+  printf -v line '%-7s %5s  %-58s %s' "$1" "$2" "$3" "$4"
+  rows+=("$line")
+  echo "$line"
+  [ "$1" != FAIL ] || failed=1
+}
+
+# check NAME LOG SECONDS COMMAND...: passes where the command does; its lines "figure: ..." are shown.
+check() {
+  local name=$1 log=$logs/$2.log limit=$3 left=$((seconds_in_all - SECONDS)) begin=$SECONDS status=0 figures
+  shift 3
+  if [ $left -lt 5 ]; then row FAIL 0 "$name" "no time was left"; return 1; fi
+  timeout $((limit < left ? limit : left)) "$@" >"$log" 2>&1 || status=$?
+  figures=$(sed -n 's/^figure: //p' "$log" | paste -sd '|' | sed 's/|/; /g')
+  case $status in
+    0) row pass $((SECONDS - begin)) "$name" "$figures" ;;
+    124) row FAIL $((SECONDS - begin)) "$name" "took too long; $log" ;;
+    *) row FAIL $((SECONDS - begin)) "$name" "exit code $status; $log" ;;
+  esac
+  return $status
+}
+
+is_so() { awk "BEGIN {exit !($1)}"; }  # a comparison of numbers
+
+# judge NAME FIGURE CONDITION
+judge() { if is_so "$3"; then row pass - "$1" "$2"; else row FAIL - "$1" "$2"; fi; }
+
+losses() { sed -n 's/.*"kind":"step".*"loss":\([^,}]*\).*/\1/p' "$logs/$1/metrics.jsonl"; }
+
+# The largest relative distance of the losses of two runs, or nothing where their numbers of steps differ.
+loss_error() {
+  paste <(losses "$1") <(losses "$2") | awk '
+    NF != 2 {broken = 1}
+    {d = ($1 > $2 ? $1 - $2 : $2 - $1) / $2; if (d > most) most = d}
+    END {if (NR > 0 && !broken) print most + 0}'
+}
+
+# compare NAME RUN RUN TOLERANCE (0: the same digits)
+compare() {
+  local error
+  error=$(loss_error "$2" "$3")
+  if [ -z "$error" ]; then row FAIL - "$1" "the runs have no losses to compare"; return; fi
+  judge "$1" "largest relative distance of 20 losses: $error of at most $4" "$error <= $4"
+}
+
+small=(--config "$root/tools/bench/vit_tiny.yaml" --steps 20 --overwrite --quiet
+  --set model.hidden_size=128 --set model.num_heads=4 --set model.depth=2 --set GLOBAL_BATCH_SIZE=16 --set optimizer.lr=1e-3)
+train() {  # RUN, options of ctrain
+  local run=$1
+  shift
+  check "ctrain: $run" "train_$run" 60 "${launcher[@]}" "$programs/ctrain" "${small[@]}" --output "$logs/$run" "$@"
+}
+launcher=()
+
+echo "ctrain $("$programs/ctrain" --version | sed -n 's/commit: //p') on:"
+"$programs/ctrain" check -i | grep -E '^ *(GPU|CUDA|cuDNN|NCCL|driver|device) ?'
+echo
+
+check "1. op tables: fp32 1e-5, TF32 1e-3, bf16 and fp16 1e-2" ops 120 "$tests/test_ops"
+check "2. ViT and MLP: the CPU's losses to 1e-4; twice the same bits" fp32 60 "$tests/test_equality" "[gpu][fp32]"
+check "2. bf16: as near to fp64 as the CPU's; twice the same bits" bf16 60 "$tests/test_equality" "[gpu][bf16]"
+check "3. 2, 4 and 8 ranks that share a GPU train as one" meshes 150 "$tests/test_equality" "[gpu][meshes]"
+check "3. NCCL, a rank on each GPU" nccl 60 "$tests/test_equality" "[gpu][nccl]"
+check "4. recorded; nothing allocated after step 1" allocations 30 "$tests/test_equality" "[gpu][allocations]"
+check "5. replay and step by step: the same bits" replay 60 "$tests/test_equality" "[gpu][replay]"
+
+train cpu --device cpu
+train gpu --device cuda --profile-steps 3:4
+[ -s "$logs/gpu/trace_rank_0.json" ] || row FAIL - "a trace of steps 3 and 4" "$logs/gpu/trace_rank_0.json is missing"
+train again --device cuda
+train eager --device cuda --set cuda_graph=false
+train staged --device cuda --backend local --set "parallel.tensor={size: 4, mode: 2d}"
+compare "2. the command's losses: GPU and CPU" gpu cpu 1e-4
+compare "2. the command's losses: two runs" again gpu 0
+compare "5. the command's losses: replayed and not" eager again 0
+compare "3. the command's losses: 2d on 4 ranks of one GPU, and one" staged gpu 1e-4
+mpirun=$(command -v "$programs/mpirun" || command -v mpirun)
+if [ -n "$mpirun" ]; then
+  export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+  launcher=("$mpirun" -np 2 --oversubscribe --bind-to none)
+  train mpi --device cuda --backend mpi --set parallel.data=2
+  launcher=()
+  compare "3. the command's losses: 2 processes on one GPU, and one" mpi gpu 1e-4
+else
+  row skipped - "3. the command's losses: 2 processes on one GPU" "mpirun is missing"
+fi
+
+share= rate= peak= copy=
+if check "speed: ViT-B/16 at 224, batch 128, bf16" bench 150 "$programs/bench_step" "$root/tools/bench/vit_base.yaml" cuda 30; then
+  log=$logs/bench.log
+  rate=$(sed -n 's/.* \([0-9.]*\) samples\/s.*/\1/p' "$log")
+  read -r peak copy share < <(sed -n 's/^matmul \([0-9.]*\) TFLOP\/s, copy \([0-9.]*\) GB\/s; the step reaches \([0-9.]*\) .*/\1 \2 \3/p' "$log")
+  read -r memory allocations < <(sed -n 's/^memory: .* \([-+0-9.]*\) %; allocations after step 1: \([0-9]*\)$/\1 \2/p' "$log")
+  judge "speed: share of the measured matmul peak, at least 45 %" "$rate samples/s, $share % of $peak TFLOP/s; copy $copy GB/s" "$share >= 45"
+  judge "4. measured device memory within 3 % of the plan's" "$memory %" "$memory <= 3 && $memory >= -3"
+  judge "4. no allocation after step 1" "$allocations" "$allocations == 0"
+fi
+if [ -n "$peer" ] && python3 -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
+  if check "speed: the same in PyTorch with torch.compile" peer 150 python3 "$peer" vit --device cuda --dtype bf16 --compile \
+    --image 224 --patch 16 --hidden 768 --depth 12 --heads 12 --classes 1000 --batch 128; then
+    theirs=$(sed -n 's/.*"samples_per_second": *\([0-9.]*\).*/\1/p' "$logs/peer.log")
+    judge "speed: at least 1.0x of PyTorch" "$rate and $theirs samples/s" "${rate:-0} >= ${theirs:-1e30}"
+  fi
+  check "speed: PyTorch's kernels at the same shapes" peer_kernels 60 python3 - <<'END'
+import torch, torch.nn.functional as F
+def report(name, run, repeat=20):
+    for _ in range(3): run()
+    times = []
+    for _ in range(repeat):
+        begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        begin.record(); run(); end.record(); torch.cuda.synchronize()
+        times.append(begin.elapsed_time(end))
+    print(f"{name:<44}{min(times):9.3f} ms")
+def tensor(*shape, dtype=torch.bfloat16): return torch.randn(*shape, device="cuda", dtype=dtype).requires_grad_()
+def both(name, forward, *inputs):
+    with torch.no_grad(): report(name, forward)
+    result = forward(); gradient = torch.randn_like(result)
+    report(name + ", backward", lambda: torch.autograd.grad(result, inputs, gradient, retain_graph=True))
+x, wide, heads = tensor(128, 197, 768), tensor(128, 197, 3072), [tensor(128, 12, 197, 64) for _ in range(3)]
+for name, a, out in ("qkv", x, 2304), ("projection", x, 768), ("fc1", x, 3072), ("fc2", wide, 768):
+    w, b = tensor(out, a.shape[-1]), tensor(out)
+    both(f"linear {name} {tuple(a.shape)} -> {out}", lambda: F.linear(a, w, b), a, w, b)
+both("attention (128, 197, 12, 64)", lambda: F.scaled_dot_product_attention(*heads), *heads)
+w, b = tensor(768), tensor(768)
+both("layer norm (128, 197, 768)", lambda: F.layer_norm(x, (768,), w, b), x, w, b)
+both("gelu (128, 197, 3072)", lambda: F.gelu(wide), wide)
+logits, labels = tensor(128, 1000), torch.zeros(128, dtype=torch.long, device="cuda")
+both("cross-entropy (128, 1000)", lambda: F.cross_entropy(logits, labels), logits)
+p = tensor(86567656, dtype=torch.float32); p.grad = torch.randn_like(p)
+adam = torch.optim.AdamW([p], fused=True)
+report("AdamW, fused, of 86567656", adam.step)
+END
+else
+  row skipped - "speed: at least 1.0x of PyTorch" "no --peer script, or no python3 with torch"
+fi
+
+sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2>/dev/null)
+if [ -n "$sanitizer" ]; then
+  table="every kernel agrees with the fp64 reference and allocates nothing"
+  for tool in memcheck racecheck; do
+    check "1. compute-sanitizer $tool on the op table" $tool 100 "$sanitizer" --tool $tool --error-exitcode 9 \
+      --report-api-errors no "$tests/test_ops" "$table"
+  done
+else
+  row skipped - "1. compute-sanitizer on the op table" "compute-sanitizer is missing"
+fi
+
+echo
+echo "in all, after $SECONDS s:"
+printf '%s\n' "${rows[@]}"
+for table in bench peer_kernels; do
+  [ ! -s "$logs/$table.log" ] || { echo; sed -n '/^operation/,$p; / ms$/p' "$logs/$table.log" | awk '!seen[$0]++'; }
+done
+exit $failed
