@@ -35,15 +35,17 @@ std::optional<StepRange> parse_step_range(const std::string& text) {
 }
 
 const char* StepTrace::name_of(Phase phase) {
-  return phase == Phase::forward ? "forward" : phase == Phase::backward ? "backward" : "optimizer";
+  return phase == Phase::forward ? "forward" : phase == Phase::backward ? "backward" : "update";
 }
 
 StepTrace::StepTrace(const Program& program, Device& device, const StepRange& steps)
     : rank_(program.rank), device_(&device), range_(steps), origin_(device.make_timed_event()) {
   for (std::size_t i = 0; i < program.steps.size(); ++i) {
+    const Segment& segment = program.segment_of(i);
     Part part{"copy",
               "",
-              i < program.first_backward ? Phase::forward : Phase::backward,
+              segment.phase,
+              segment.micro_batch,
               false,
               0,
               0,
@@ -60,9 +62,6 @@ StepTrace::StepTrace(const Program& program, Device& device, const StepRange& st
       part.bytes = program.blocks[static_cast<std::size_t>(block)].bytes();
       part.communicates = true;
     }
-    // What follows the first update is of the optimizer too: metrics on their way home.
-    if (part.name.ends_with("_update") || (!parts_.empty() && parts_.back().phase == Phase::optimizer))
-      part.phase = Phase::optimizer;
     parts_.push_back(std::move(part));
   }
   for (std::int64_t step = range_.first; step <= range_.last; ++step) {
@@ -148,6 +147,7 @@ std::string StepTrace::json() const {
       auto& event = add(run, part.name, part.communicates ? "communication" : "compute",
                         part.communicates ? communication_track : compute_track, run.at[i].first, run.at[i].second);
       event["args"] = {{"step", run.step}, {"phase", name_of(part.phase)}};
+      if (part.phase != Phase::update) event["args"]["micro_batch"] = part.micro_batch;
       if (!part.details.empty()) event["args"]["what"] = part.details;
       if (part.flops > 0) event["args"]["flops"] = part.flops;
       if (part.bytes > 0) event["args"]["bytes"] = part.bytes;

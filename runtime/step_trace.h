@@ -45,10 +45,10 @@ class StepTrace {
   [[nodiscard]] std::string json() const;
 
  private:
-  enum class Phase : std::uint8_t { forward, backward, optimizer };
   struct Part {  // a step of the program
     std::string name, details;
     Phase phase;
+    int micro_batch;
     bool communicates;
     std::int64_t bytes;  // of a collective
     double flops;

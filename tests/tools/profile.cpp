@@ -52,7 +52,7 @@ TEST_CASE("--profile-steps writes a trace of every rank") {
     }
     CHECK(steps == std::set<int>{2, 3});
     for (const char* once : {"step 2", "step 3"}) CHECK(counts[once] == 1);
-    for (const char* twice : {"forward", "backward", "optimizer"}) CHECK(counts[twice] >= 2);
+    for (const char* twice : {"forward", "backward", "update"}) CHECK(counts[twice] >= 2);
     for (const char* op : {"matmul", "broadcast", "sgd_update", "attention"}) CHECK(counts[op] > 0);
     CHECK(counts["attention"] % 2 == 0);  // as many in both
   }
