@@ -180,7 +180,7 @@ sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanit
 if [ -n "$sanitizer" ]; then
   table="every kernel agrees with the fp64 reference and allocates nothing"
   for tool in memcheck racecheck; do
-    check "1. compute-sanitizer $tool on the op table" $tool 100 "$sanitizer" --tool $tool --error-exitcode 9 \
+    check "1. compute-sanitizer $tool on the op table" $tool 100 "$sanitizer" --tool $tool --error-exitcode 9 --target-processes all \
       --report-api-errors no "$tests/test_ops" "$table"
   done
 else
