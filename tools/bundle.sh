@@ -77,6 +77,7 @@ if mpirun=$(command -v mpirun) && plugins=$(ompi_info --path pkglibdir --parsabl
 top=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 export OPAL_PREFIX=$top/openmpi LD_LIBRARY_PATH=$top/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} PATH=$top/openmpi/bin:$PATH
 export OMPI_MCA_mca_base_component_path=$top/openmpi/lib/openmpi
+command -v ssh >/dev/null || export OMPI_MCA_plm_rsh_agent=false  # it is looked for though all is on one host
 exec mpirun -x OPAL_PREFIX -x LD_LIBRARY_PATH -x OMPI_MCA_mca_base_component_path "$@"
 END
   chmod +x $top/bin/mpirun
