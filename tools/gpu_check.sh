@@ -54,7 +54,9 @@ check() {
   if [ $left -lt 5 ]; then row FAIL 0 "$name" "no time was left"; return 1; fi
   timeout $((limit < left ? limit : left)) "$@" >"$log" 2>&1 || status=$?
   figures=$(sed -n 's/^figure: //p' "$log" | paste -sd '|' | sed 's/|/; /g')
+  if [ $status = 0 ] && grep -q "skipped: " "$log"; then figures=$(grep -h "skipped: " "$log" | head -1) status=skipped; fi
   case $status in
+    skipped) row FAIL $((SECONDS - begin)) "$name" "$figures"; return 1 ;;
     0) row pass $((SECONDS - begin)) "$name" "$figures" ;;
     124) row FAIL $((SECONDS - begin)) "$name" "took too long; $log" ;;
     *) row FAIL $((SECONDS - begin)) "$name" "exit code $status; $log" ;;
