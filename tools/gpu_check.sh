@@ -54,7 +54,9 @@ check() {
   if [ $left -lt 5 ]; then row FAIL 0 "$name" "no time was left"; return 1; fi
   timeout $((limit < left ? limit : left)) "$@" >"$log" 2>&1 || status=$?
   figures=$(sed -n 's/^figure: //p' "$log" | paste -sd '|' | sed 's/|/; /g')
+  if [ $status = 0 ] && grep -q "skipped: " "$log"; then figures=$(grep -h "skipped: " "$log" | head -1) status=skipped; fi
   case $status in
+    skipped) row FAIL $((SECONDS - begin)) "$name" "$figures"; return 1 ;;
     0) row pass $((SECONDS - begin)) "$name" "$figures" ;;
     124) row FAIL $((SECONDS - begin)) "$name" "took too long; $log" ;;
     *) row FAIL $((SECONDS - begin)) "$name" "exit code $status; $log" ;;
@@ -180,7 +182,7 @@ sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanit
 if [ -n "$sanitizer" ]; then
   table="every kernel agrees with the fp64 reference and allocates nothing"
   for tool in memcheck racecheck; do
-    check "1. compute-sanitizer $tool on the op table" $tool 100 "$sanitizer" --tool $tool --error-exitcode 9 \
+    check "1. compute-sanitizer $tool on the op table" $tool 100 "$sanitizer" --tool $tool --error-exitcode 9 --target-processes all \
       --report-api-errors no "$tests/test_ops" "$table"
   done
 else

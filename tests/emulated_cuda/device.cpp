@@ -4,11 +4,10 @@
 namespace ctrain::testing {
 namespace {
 
-const Registration<DeviceKind> registration("cuda",
-                                            {.count = [] { return 1; },
-                                             .make = [](int) { return std::make_unique<HeapDevice>(); },
-                                             .describe = [](int) { return DeviceDescription(); },
-                                             .driver = [] { return std::string(); }});
+const Registration<DeviceKind> registration("cuda", {.count = [] { return 1; },
+                                                     .make = [](int) { return std::make_unique<HeapDevice>(); },
+                                                     .describe = [](int) { return DeviceDescription(); },
+                                                     .driver = [] { return std::string(); }});
 
 }  // namespace
 }  // namespace ctrain::testing

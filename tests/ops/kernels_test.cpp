@@ -90,7 +90,7 @@ void check_outputs(const std::vector<Tensor>& outputs, const Subject& subject) {
     CHECK(relative_error(outputs[i], subject.expected[i]) < subject.tested.tolerance);
 }
 
-TEST_CASE("CUDA's kernels are tested, or told to be missing") {
+TEST_CASE("CUDA has a kernel for every op in every type") {
   if (!has_device(Backend::cuda)) {
     WARN("skipped: CUDA's kernels, since there is no GPU");
     return;
@@ -102,7 +102,8 @@ TEST_CASE("CUDA's kernels are tested, or told to be missing") {
     std::erase_if(missing, [&](const std::string& name) {
       return KernelTable::instance().find(Backend::cuda, name, tested.how.real) != nullptr;
     });
-    if (!missing.empty()) WARN(fmt::format("skipped: {} has no kernel for {}", tested.name, fmt::join(missing, ", ")));
+    INFO(tested.name << " has no kernel for " << fmt::format("{}", fmt::join(missing, ", ")));
+    CHECK(missing.empty());
   }
 }
 
