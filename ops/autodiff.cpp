@@ -44,6 +44,7 @@ Gradients backward(Graph& graph, Value* root, Value* seed) {
   const auto collect = [&](Value* value) -> Value* {
     const auto it = contributions.find(value);
     if (it == contributions.end()) return nullptr;
+    graph.set_block(value->block);
     Value* total = add(it->second);
     if (it->second.size() > 1) total->like = master(value);
     return gradients[value] = total;
@@ -57,6 +58,7 @@ Gradients backward(Graph& graph, Value* root, Value* seed) {
   for (auto it = forward.rbegin(); it != forward.rend(); ++it) {
     Node& node = **it;
     graph.set_scope(node.scope());
+    graph.set_block(node.block);
     if (&node == root->producer && seed == nullptr) {
       require(!node.fused_gradients.empty(), "backward: {} is no loss and there is no seed", node.name);
       for (const FusedGradient& fused : node.fused_gradients) contribute(fused.of, fused.build(), nullptr);

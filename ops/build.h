@@ -13,7 +13,7 @@ Value* linear(Value* x, Value* weight, Value* bias);
 
 Value* add(const std::vector<Value*>& terms);
 Value* bias(Value* x, Value* b);
-Value* activation(Value* x, const std::string& kind);  // gelu | relu | tanh
+Value* activation(Value* x, const std::string& kind);  // gelu | gelu_tanh | relu | tanh
 Value* sum_to(Value* x, const Names& dims);            // x itself where it has no other dimension
 
 Value* dropout(Value* x, double rate);

@@ -1,5 +1,7 @@
 #include "ops/graph.h"
 
+#include <algorithm>
+
 #include "memory/error.h"
 #include "ops/op.h"
 #include "ops/passes/precision.h"
@@ -64,6 +66,7 @@ Value* Graph::new_value(Value::Kind kind, const Names& dims, DType dtype, const 
   value.dims = dims;
   value.name = name;
   value.graph = this;
+  value.block = block_;
   return &value;
 }
 
@@ -91,6 +94,12 @@ Value* Graph::input(const std::string& name, const Names& dims, DType dtype) {
   return value;
 }
 
+void Graph::set_block(int block) {
+  require(block >= 0, "a block has number {}", block);
+  block_ = block;
+  blocks_ = std::max(blocks_, block + 1);
+}
+
 std::string Graph::unique_name(const std::string& what) {
   const std::string name = scope_.empty() ? what : scope_ + "." + what;
   const int uses = names_used_[name]++;
@@ -108,6 +117,7 @@ std::vector<Value*> Graph::apply(const std::string& op, const std::vector<Value*
   node.inputs = operands;
   node.attributes = attributes;
   node.name = unique_name(op);
+  node.block = block_;
   for (const OutputSpec& spec : definition.infer(operands, attributes)) {
     Value* value = new_value(Value::Kind::computed, spec.dims, spec.dtype, node.name);
     value->producer = &node;

@@ -71,6 +71,7 @@ struct Value {
   const Value* like = nullptr;  // the parameter whose stored layout this value (its gradient, state or copy) shares
   Node* producer = nullptr;     // of computed values
   Graph* graph = nullptr;
+  int block = 0;  // of the model; see Graph::set_block
   // parameters only
   ParameterRole role = ParameterRole::linear;
   Initializer initializer;  // of inputs too that no loader brings
@@ -93,6 +94,7 @@ struct Node {
   std::vector<Value*> inputs, outputs;
   Attributes attributes;
   std::string name;  // unique; for people
+  int block = 0;     // of the model; see Graph::set_block
   std::vector<FusedGradient> fused_gradients;
   [[nodiscard]] double flops() const;       // multiplications and additions over global shapes; 0: not counted
   [[nodiscard]] std::string scope() const;  // the part of its name that was set as scope
@@ -148,6 +150,14 @@ class Graph {
   void set_scope(std::string scope) { scope_ = std::move(scope); }
   std::string unique_name(const std::string& what);
 
+  // A model is a chain of blocks (the layers of a transformer), where it can be cut into stages. Each node and value
+  // belongs to the block that is set when it is made, of which there are as many as the largest number says, and one.
+  // What comes before the first block (embeddings) belongs to it, what follows the last (head, loss) to that; a
+  // gradient belongs where the forward node does, an update where the parameter does. A shared parameter belongs to its
+  // first block.
+  void set_block(int block);
+  [[nodiscard]] int blocks() const { return blocks_; }
+
  private:
   Value* new_value(Value::Kind kind, const Names& dims, DType dtype, const std::string& name);
 
@@ -159,6 +169,7 @@ class Graph {
   std::map<std::pair<const Value*, DType>, Value*> casts_;
   std::map<std::string, int> names_used_;
   std::string scope_;
+  int block_ = 0, blocks_ = 1;
   std::size_t first_backward_ = 0;
 };
 

@@ -2,7 +2,7 @@
 // kind (an MLP's f, f1, f2). The names of an op's operands ARE its index signature, as in einsum.
 //
 //   b batch   s sequence   h hidden (residual stream)   t q|k|v   n heads   d head width   f inner (MLP)   v vocabulary
-//   c classes (never split)   p patches   k features of a patch or of a flat input   i y x image channels, rows,
+//   c classes (never split)   p positions   k features of a patch or of a flat input   i y x image channels, rows,
 //   columns
 #pragma once
 

@@ -21,34 +21,45 @@ std::unique_ptr<DataSplit> open_split(const Setting& data, const std::string& ke
   return split;
 }
 
-// What the model takes.
-SampleShape sample_of(const Setting& model) {
-  if (model["type"].text() != "vit") return {{model["dims"].list().front().integer()}};
+bool is_model(const Setting& root, std::string_view type) { return root["model"]["type"].text() == type; }
+
+// What the model takes: of a language model, sequences as long as the training data's.
+SampleShape sample_of(const Setting& root) {
+  const Setting& model = root["model"];
+  if (is_model(root, "gpt2")) return {{root.at("train_data.dataset.seq_len").integer()}};
+  if (is_model(root, "mlp")) return {{model["dims"].list().front().integer()}};
   const std::int64_t side = model["img_size"].integer();
   return {{model["in_channels"].integer(), side, side}};
 }
 
+// Classes that it tells apart, or numbers that it predicts.
+std::int64_t outputs_of(const Setting& root) {
+  const Setting& model = root["model"];
+  if (is_model(root, "gpt2")) return model["vocab_size"].integer();
+  return is_model(root, "mlp") ? model["dims"].list().back().integer() : model["num_classes"].integer();
+}
+
 bool wants_labels(const Setting& root) { return root["loss"]["type"].text() == "CrossEntropyLoss"; }
 
-// The data must be what the model takes and the loss compares with.
+// The data must be what the model takes and the loss compares with (that both have tokens, or neither, is checked).
 void check_data(const Setting& root, const DataSplit& split, const std::string& key) {
   Problems problems;
   const Setting& model = root["model"];
   const Setting& dataset = root[key]["dataset"];
-  const SampleShape wanted = sample_of(model);
+  const SampleShape wanted = sample_of(root);
   const std::vector<std::int64_t>& shape = split.pipeline->output_shape();
   const std::string shape_text = fmt::format("[{}]", fmt::join(shape, ", "));
-  if (model["type"].text() == "vit") {
-    if (shape != wanted.extents)
-      problems.add(
-          dataset.location(), key + ".dataset", shape_text,
-          fmt::format("images [{}], as model.in_channels and model.img_size say", fmt::join(wanted.extents, ", ")));
-  } else if (element_count(shape) != wanted.elements()) {
+  if (is_model(root, "mlp")) {
+    if (element_count(shape) != wanted.elements())
+      problems.add(dataset.location(), key + ".dataset", shape_text,
+                   fmt::format("{} numbers, the first of model.dims", wanted.elements()));
+  } else if (shape != wanted.extents) {
+    const char* what = is_model(root, "vit") ? "images [{}], as model.in_channels and model.img_size say"
+                                             : "sequences of {} tokens, as in train_data";
     problems.add(dataset.location(), key + ".dataset", shape_text,
-                 fmt::format("{} numbers, the first of model.dims", wanted.elements()));
+                 fmt::format(fmt::runtime(what), fmt::join(wanted.extents, ", ")));
   }
-  const std::int64_t outputs =
-      model["type"].text() == "vit" ? model["num_classes"].integer() : model["dims"].list().back().integer();
+  const std::int64_t outputs = outputs_of(root);
   const DatasetFacts& facts = split.dataset->facts();
   if (wants_labels(root) != split.dataset->has_labels()) {
     problems.add(root["loss"].location(), "loss", root["loss"]["type"].text(),
@@ -147,7 +158,7 @@ JobOptions job_options(const Configuration& config) {
   const Setting& root = config.root;
   JobOptions options;
   options.model = Registry<ModelFactory>::instance().get(root["model"]["type"].text())(root["model"]);
-  options.sample = sample_of(root["model"]);
+  options.sample = sample_of(root);
   options.target.labels = wants_labels(root);
   options.loss = loss_options(root["loss"]);
   options.optimizer = optimizer_options(root["optimizer"]);

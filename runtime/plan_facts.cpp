@@ -65,6 +65,17 @@ Flops rank_flops(const Program& program) {
   return flops;
 }
 
+ModelFlops model_flops(const Graph& graph) {
+  double forward = 0, other_half = 0;
+  std::size_t position = 0;
+  for (const Node& node : graph.nodes()) {
+    if (graph.first_backward() > 0 && position++ >= graph.first_backward()) break;
+    forward += node.flops();
+    if (node.op->name == "attention" && node.attributes.integer("causal") != 0) other_half += node.flops();
+  }
+  return {3 * forward, 3 * (forward + other_half), 4 * (forward + other_half)};
+}
+
 TrafficTable rank_traffic(const Program& program) {
   TrafficTable result;
   for (const auto& [key, bytes] : program.bytes_sent) result[key].bytes = bytes;

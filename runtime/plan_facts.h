@@ -24,6 +24,16 @@ struct Flops {
 [[nodiscard]] Flops logical_flops(const Graph& graph);   // of the step as a whole, each product once
 [[nodiscard]] Flops rank_flops(const Program& program);  // of one rank: with padding, and what several ranks do alike
 
+// What a step of a model costs by the conventions of utilisation: a backward pass is two forward passes, whatever its
+// kernels compute again. With F the forward products (2 M N K each, attention among them, causal halves), and A what
+// causal attention would take more in full:
+//   causal 3 F; full attention 3 (F + A) (Chowdhery et al., "PaLM", 2022, appendix B); with recompute 4 (F + A), the
+//   forward pass counted again (Narayanan et al., "Efficient Large-Scale Language Model Training", 2021)
+struct ModelFlops {
+  double causal = 0, full_attention = 0, with_recompute = 0;
+};
+[[nodiscard]] ModelFlops model_flops(const Graph& graph);
+
 // What one rank sends in one run, by collective and mesh axis; bytes as in bytes_sent().
 struct Traffic {
   std::int64_t calls = 0, bytes = 0;

@@ -6,6 +6,7 @@
 
 #include "memory/error.h"
 #include "runtime/checkpoint/checkpoint_folder.h"
+#include "runtime/checkpoint/initial_weights.h"
 #include "runtime/checkpoint/job_state.h"
 #include "runtime/checkpoint/manifest.h"
 #include "runtime/file.h"
@@ -79,13 +80,19 @@ int run_training(std::unique_ptr<Job> job, const RunOptions& options, const Laun
   trainer_options.total_steps = std::min(job->total_steps, options.steps.value_or(job->total_steps));
   trainer_options.show_progress = options.show_progress;
   trainer_options.version = options.version;
+  const Setting& model = job->configuration.root["model"];
+  const fs::path init_from = model.has("init_from") ? model["init_from"].text() : "";
   Logger log = logger;
   prefetch_fewer(*job, launch);
 
   const StopSignals signals;
   bool stopped_early = false;
   const auto prepare = [&] {
-    if (!trainer_options.resume_from.empty()) check_tensors(make_plan(job->options, 0), trainer_options.resume_from);
+    if (!trainer_options.resume_from.empty()) {
+      check_tensors(make_plan(job->options, 0), trainer_options.resume_from);
+    } else if (!init_from.empty()) {
+      check_initial_weights(make_plan(job->options, 0).training.compiled.program, init_from, "model.init_from");
+    }
     prepare_folder(run_folder, options);
     log.open_file(run_folder / "log.txt");
     write_file(run_folder / config_file, to_yaml(job->configuration));
@@ -98,6 +105,10 @@ int run_training(std::unique_ptr<Job> job, const RunOptions& options, const Laun
     Rank rank(plan, world, device_place(launch, plan.device, options.backend, world.rank()));
     const Logger rank_log = log.for_rank(world.rank());
     show_ranks(rank, world, job->options, omp_get_max_threads(), rank_log);
+    if (trainer_options.resume_from.empty() && !init_from.empty())
+      load_initial_weights(
+          plan.training.compiled.program, init_from,
+          [&](const std::string& name, const std::vector<std::byte>& part) { rank.write(name, part); });
     Trainer trainer(*job, trainer_options, rank, world, rank_log);
     const TrainingOutcome outcome = trainer.fit();
     write_summary(run_folder / "summary.json", outcome, *job, rank, world);
@@ -127,7 +138,8 @@ std::string run_evaluation(std::unique_ptr<Job> job, const fs::path& checkpoint,
                                    {"split", "test"},
                                    {"loss", totals.mean_loss()}};
     if (job->options.target.labels) json["accuracy"] = totals.accuracy();
-    json["samples"] = static_cast<std::int64_t>(totals.samples);
+    json[job->test->dataset->facts().form == InputForm::tokens ? "tokens" : "samples"] =
+        static_cast<std::int64_t>(totals.samples);
     result = json.dump();
     logger.debug("evaluated {}", checkpoint.string());
   });

@@ -104,6 +104,8 @@ void write_summary(const std::filesystem::path& path, const TrainingOutcome& out
   json["steps"] = outcome.steps;
   json["stopped_early"] = outcome.stopped_early;
   json["samples_per_second"] = outcome.median_samples_per_second;
+  if (job.train.dataset->facts().form == InputForm::tokens)
+    json["tokens_per_second"] = outcome.median_samples_per_second * static_cast<double>(job.options.sample.elements());
   json["flops_per_step"] = logical_flops(*plan.training.graph.graph).total();
   if (outcome.train.samples > 0) {
     json["train"]["loss"] = outcome.train.mean_loss();

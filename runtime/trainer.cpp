@@ -9,6 +9,7 @@
 #include "runtime/checkpoint/checkpoint_folder.h"
 #include "runtime/checkpoint/job_state.h"
 #include "runtime/checkpoint/manifest.h"
+#include "runtime/file.h"
 #include "runtime/median.h"
 #include "runtime/stop_signal.h"
 
@@ -30,6 +31,9 @@ Trainer::Trainer(const Job& job, const TrainerOptions& options, Rank& rank, Comm
   state_.steps_per_epoch = job.steps_per_epoch;
   state_.total_steps = options.total_steps;
   state_.save = [this](const std::filesystem::path& folder) { save(folder); };
+  has_tokens_ = job.train.dataset->facts().form == InputForm::tokens;
+  if (root.has("peak_flops")) peak_flops_ = root["peak_flops"].real() * world.size();
+  flops_ = model_flops(*rank.plan().training.graph.graph);
   step_seconds_.reserve(static_cast<std::size_t>(options.total_steps));
   if (job.test != nullptr)
     test_loader_ =
@@ -82,6 +86,7 @@ void Trainer::train_step(Loader& loader) {
   const Batch& batch = loader.next();
   state_.learning_rate = job_.learning_rate(state_.step);
   state_.last = rank_.train(batch, {state_.step, state_.learning_rate});
+  state_.samples = batch.valid;
   state_.step += 1;
   state_.step_in_epoch += 1;
   state_.train.add(state_.last);
@@ -123,6 +128,7 @@ void Trainer::save(const std::filesystem::path& folder) {
   world_.barrier();
   save_tensors(rank_, world_, pending_checkpoint_path(folder, state_.step));
   if (state_.is_main) {
+    write_file(pending_checkpoint_path(folder, state_.step) / "config.yaml", to_yaml(job_.configuration));
     Manifest manifest;
     manifest.step = state_.step;
     manifest.epoch = state_.step / state_.steps_per_epoch;
@@ -163,16 +169,22 @@ bool Trainer::stop_agreed() {
 }
 
 void Trainer::write_step() {
-  const double rate = state_.last.samples / state_.step_seconds;
-  metrics_->write(StepMetrics{.step = state_.step,
-                              .epoch = state_.epoch,
-                              .loss = state_.last.loss,
-                              .lr = state_.learning_rate,
-                              .grad_norm = state_.last.gradient_norm,
-                              .samples_per_second = rate,
-                              .step_ms = state_.step_seconds * 1e3,
-                              .tokens_per_second = {},
-                              .mfu = {}});
+  const double rate = static_cast<double>(state_.samples) / state_.step_seconds;
+  const auto utilisation = [&](double flops) {
+    return peak_flops_ > 0 ? std::optional(flops / (state_.step_seconds * peak_flops_)) : std::nullopt;
+  };
+  metrics_->write(StepMetrics{
+      .step = state_.step,
+      .epoch = state_.epoch,
+      .loss = state_.last.loss,
+      .lr = state_.learning_rate,
+      .grad_norm = state_.last.gradient_norm,
+      .samples_per_second = rate,
+      .step_ms = state_.step_seconds * 1e3,
+      .tokens_per_second = has_tokens_ ? std::optional(state_.last.samples / state_.step_seconds) : std::nullopt,
+      .mfu = utilisation(flops_.causal),
+      .mfu_full_attention = utilisation(flops_.full_attention),
+      .mfu_with_recompute = utilisation(flops_.with_recompute)});
   if (progress_ == nullptr) return;
   progress_->update({.epoch = state_.epoch,
                      .step_in_epoch = state_.step_in_epoch,

@@ -11,6 +11,7 @@
 #include "runtime/data/loader.h"
 #include "runtime/hooks/hook.h"
 #include "runtime/job.h"
+#include "runtime/plan_facts.h"
 #include "runtime/rank.h"
 
 namespace ctrain {
@@ -62,6 +63,9 @@ class Trainer {
   std::int64_t saved_step_ = -1;  // of the last checkpoint, and where it went
   std::filesystem::path saved_folder_;
   std::vector<double> step_seconds_;
+  bool has_tokens_ = false;
+  ModelFlops flops_;       // of a step
+  double peak_flops_ = 0;  // of all ranks in a second; 0: not known
 };
 
 // Metrics of one pass over the test set, the same on every rank.

@@ -66,12 +66,16 @@ StepGraph build_step(const Model& model, const ModelOptions& options, std::int64
   for (Value* parameter : graph.parameters()) {
     Value*& gradient = step.gradients.at(parameter);
     graph.set_scope(parameter->name);
+    graph.set_block(parameter->block);
     gradient = handle_gradient(gradient_handlers, parameter, gradient);
     squares.push_back(graph.apply_one("sum_squares", {gradient}));
   }
   graph.set_scope("");
   step.gradient_squares = add(squares);
-  for (Value* parameter : graph.parameters()) append_update(graph, parameter, step.gradients.at(parameter), optimizer);
+  for (Value* parameter : graph.parameters()) {
+    graph.set_block(parameter->block);
+    append_update(graph, parameter, step.gradients.at(parameter), optimizer);
+  }
   return step;
 }
 

@@ -48,6 +48,15 @@ struct Gelu {
     return x * at.density + at.cumulative;
   }
 };
+struct GeluTanh {
+  static constexpr auto scale = static_cast<float>(2 * M_2_SQRTPI * M_SQRT1_2), cubic = 0.044715F;
+  static Floats decay(Floats x) { return exp((x * x * cubic + 1.0F) * x * -scale); }
+  static Floats value(Floats x) { return x / (1.0F + decay(x)); }
+  static Floats derivative(Floats x) {
+    const Floats e = decay(x), at = 1.0F / (1.0F + e);
+    return at + x * (e * at) * at * ((x * x * (3 * cubic) + 1.0F) * scale);
+  }
+};
 struct Relu {
   static Floats value(Floats x) { return larger(x, Floats{}); }
   static Floats derivative(Floats x) { return x > 0.0F ? broadcast(1) : Floats{}; }
@@ -84,20 +93,22 @@ Kernel activation_grad(const LocalNode& node) {
   }};
 }
 
-Kernel any_activation(const LocalNode& node) {
+template <typename Make>
+Kernel with_activation(const LocalNode& node, const Make& make) {
   const std::string& kind = node.attributes.text("kind");
-  if (kind == "gelu") return activation<Gelu>(node);
-  if (kind == "relu") return activation<Relu>(node);
+  if (kind == "gelu") return make.template operator()<Gelu>();
+  if (kind == "gelu_tanh") return make.template operator()<GeluTanh>();
+  if (kind == "relu") return make.template operator()<Relu>();
   require(kind == "tanh", "no activation '{}'", kind);
-  return activation<Tanh>(node);
+  return make.template operator()<Tanh>();
+}
+
+Kernel any_activation(const LocalNode& node) {
+  return with_activation(node, [&]<typename Function>() { return activation<Function>(node); });
 }
 
 Kernel any_activation_grad(const LocalNode& node) {
-  const std::string& kind = node.attributes.text("kind");
-  if (kind == "gelu") return activation_grad<Gelu>(node);
-  if (kind == "relu") return activation_grad<Relu>(node);
-  require(kind == "tanh", "no activation '{}'", kind);
-  return activation_grad<Tanh>(node);
+  return with_activation(node, [&]<typename Function>() { return activation_grad<Function>(node); });
 }
 
 const KernelRegistration add_kernel(Backend::cpu, "add", DType::f32, add);

@@ -90,6 +90,15 @@ struct Gelu {  // the exact one
     return cdf(x) + x * density_of_0 * expf(-0.5F * x * x);
   }
 };
+struct GeluTanh {  // GPT-2's
+  static constexpr auto scale = static_cast<float>(2 * M_2_SQRTPI * M_SQRT1_2), cubic = 0.044715F;
+  __device__ static float value(float x) { return x / (1 + expf(-scale * x * (1 + cubic * x * x))); }
+  __device__ static float derivative(float x) {
+    const float e = expf(-scale * fabsf(x) * (1 + cubic * x * x));  // cannot overflow
+    const float at = 1 / (1 + e);
+    return (x < 0 ? e * at : at) + x * e * at * at * scale * (1 + 3 * cubic * x * x);
+  }
+};
 struct Relu {
   __device__ static float value(float x) { return x > 0 ? x : 0; }
   __device__ static float derivative(float x) { return x > 0 ? 1.0F : 0.0F; }
@@ -106,6 +115,7 @@ template <typename Make>
 Kernel with_activation(const LocalNode& node, const Make& make) {
   const std::string& kind = node.attributes.text("kind");
   if (kind == "gelu") return make.template operator()<Gelu>();
+  if (kind == "gelu_tanh") return make.template operator()<GeluTanh>();
   if (kind == "relu") return make.template operator()<Relu>();
   require(kind == "tanh", "no activation '{}'", kind);
   return make.template operator()<Tanh>();

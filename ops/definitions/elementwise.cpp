@@ -48,7 +48,8 @@ const OpRegistration cast("cast", {.name = "cast",
                                      return dy->graph->cast(dy, node.inputs[0]->dtype);
                                    }});
 
-// activation: kind is gelu (exact, with erf), relu or tanh.
+// activation: kind is gelu (exact, with erf), gelu_tanh (GPT-2's, x / (1 + exp(-2u)), u = sqrt(2/π) (x + 0.044715 x³):
+// Hendrycks and Gimpel, "Gaussian Error Linear Units", 2016), relu or tanh.
 Value* gradient_activation(const Node& node, Value* dy, std::size_t) {
   return dy->graph->apply_one("activation_grad", {node.inputs[0], dy}, node.attributes);
 }

@@ -42,9 +42,19 @@ struct Activation {
 double normal_cdf(double x) { return 0.5 * std::erfc(-x * M_SQRT1_2); }
 double normal_density(double x) { return std::exp(-0.5 * x * x) * (0.5 * M_2_SQRTPI * M_SQRT1_2); }
 
+// GPT-2's gelu: the logistic function stands in for the cumulative probability.
+double logistic_cdf(double x) { return 1 / (1 + std::exp(-2 * M_2_SQRTPI * M_SQRT1_2 * (x + 0.044715 * x * x * x))); }
+double logistic_density(double x) {
+  const double slope = 2 * M_2_SQRTPI * M_SQRT1_2 * (1 + 3 * 0.044715 * x * x);
+  return logistic_cdf(x) * (1 - logistic_cdf(x)) * slope;
+}
+
 Activation find_activation(const std::string& kind) {
   if (kind == "gelu")
     return {[](double x) { return x * normal_cdf(x); }, [](double x) { return normal_cdf(x) + x * normal_density(x); }};
+  if (kind == "gelu_tanh")
+    return {[](double x) { return x * logistic_cdf(x); },
+            [](double x) { return logistic_cdf(x) + x * logistic_density(x); }};
   if (kind == "relu") return {[](double x) { return x > 0 ? x : 0; }, [](double x) { return x > 0 ? 1.0 : 0.0; }};
   require(kind == "tanh", "no activation '{}'", kind);
   return {[](double x) { return std::tanh(x); }, [](double x) { return 1 - std::tanh(x) * std::tanh(x); }};

@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "memory/error.h"
-#include "parallel/block_runs.h"
+#include "runtime/checkpoint/public_tensor.h"
 #include "runtime/checkpoint/safetensors.h"
 
 namespace ctrain {
@@ -19,9 +19,6 @@ struct TensorFile {
 constexpr TensorFile model_file{"model.safetensors", Block::Storage::parameter};
 constexpr TensorFile optimizer_file{"optimizer.safetensors", Block::Storage::state};
 
-// The parameter whose public form a parameter or state has.
-const Value& form_of(const Block& block) { return block.value->like != nullptr ? *block.value->like : *block.value; }
-
 // Blocks of one kind, in the order of the graph.
 std::vector<const Block*> blocks_of(const Program& program, Block::Storage storage) {
   std::vector<const Block*> blocks;
@@ -32,30 +29,8 @@ std::vector<const Block*> blocks_of(const Program& program, Block::Storage stora
 
 std::vector<StoredTensor> stored_tensors(const std::vector<const Block*>& blocks) {
   std::vector<StoredTensor> tensors;
-  for (const Block* block : blocks) {
-    const StoredType type = block->operand.dtype == DType::f64 ? StoredType::f64 : StoredType::f32;
-    tensors.push_back({block->value->name, type, form_of(*block).form.shape});
-  }
+  for (const Block* block : blocks) tensors.push_back(public_tensor(*block));
   return tensors;
-}
-
-// Elements between a rank's block and the whole tensor in its public order; `to_whole` says which way.
-template <typename T>
-void exchange(const Program& program, int rank, const Block& block, T* part, T* whole, bool to_whole) {
-  visit_runs(program, rank, block, form_of(block).form.order, [&](const BlockRun& run) {
-    for (std::int64_t i = 0; i < run.length; ++i) {
-      T &inside = part[run.local + i], &outside = whole[run.logical + i * run.stride];
-      to_whole ? outside = inside : inside = outside;
-    }
-  });
-}
-
-void exchange(const Program& program, int rank, const Block& block, std::byte* part, std::byte* whole, bool to_whole) {
-  if (block.operand.dtype == DType::f64) {
-    exchange(program, rank, block, reinterpret_cast<double*>(part), reinterpret_cast<double*>(whole), to_whole);
-  } else {
-    exchange(program, rank, block, reinterpret_cast<float*>(part), reinterpret_cast<float*>(whole), to_whole);
-  }
 }
 
 void save_file(const Rank& rank, Communicator& world, const fs::path& folder, const TensorFile& file) {
@@ -78,14 +53,10 @@ void save_file(const Rank& rank, Communicator& world, const fs::path& folder, co
     if (writer == nullptr) continue;
     whole.resize(byte_size(tensors[i]));
     for (int r = 0; r < world.size(); ++r)
-      exchange(program, r, block, parts.data() + bytes * static_cast<std::size_t>(r), whole.data(), true);
+      to_whole(program, r, block, parts.data() + bytes * static_cast<std::size_t>(r), whole.data());
     writer->write(tensors[i].name, whole);
   }
   if (writer != nullptr) writer->finish();
-}
-
-std::string text_of(const StoredTensor& tensor) {
-  return fmt::format("{} [{}]", type_name(tensor.type), fmt::join(tensor.shape, ", "));
 }
 
 // Every difference between what the file holds and what the model needs.
@@ -120,7 +91,7 @@ void load_file(const Rank& rank, const fs::path& folder, const TensorFile& descr
     whole.resize(byte_size(tensors[i]));
     file.read(tensors[i].name, whole);
     std::vector<std::byte> part(static_cast<std::size_t>(blocks[i]->bytes()));
-    exchange(program, program.rank, *blocks[i], part.data(), whole.data(), false);
+    from_whole(program, program.rank, *blocks[i], whole.data(), part.data());
     rank.write(tensors[i].name, part);
   }
 }

@@ -22,7 +22,7 @@ using Names = std::vector<std::string_view>;
 struct Renamed {
   std::string_view old_name, name;
 };
-constexpr Renamed losses[] = {{"CrossEntropyLoss*", "CrossEntropyLoss"}};
+constexpr Renamed losses[] = {{"CrossEntropyLoss*", "CrossEntropyLoss"}, {"GPTLMLoss", "CrossEntropyLoss"}};
 constexpr Renamed hooks[] = {{"Accuracy*Hook", "AccuracyHook"}};
 
 struct Part {

@@ -6,6 +6,7 @@
 #include "runtime/config/expressions.h"
 #include "runtime/config/libraries.h"
 #include "runtime/config/overrides.h"
+#include "runtime/config/presets.h"
 #include "runtime/config/python_reader.h"
 #include "runtime/config/recipes.h"
 #include "runtime/config/schema.h"
@@ -105,6 +106,7 @@ Configuration load_configuration_text(std::string_view text, const std::string& 
   translate_colossal_names(written, problems, configuration.warnings);
 
   configuration.root = apply_schema(written, references, problems, configuration.warnings);
+  if (Setting* model = configuration.root.find("model")) apply_preset(*model);
   const auto sizes = resolve_run_sizes(configuration.root, world_size, problems);
   validate(configuration.root, sizes, problems);
   problems.throw_if_any();

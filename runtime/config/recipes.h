@@ -9,7 +9,7 @@
 namespace ctrain {
 
 // Adds what the configuration does not say itself: components made from names such as HIDDEN_SIZE, and the tutorial's
-// values of names that are missing. Throws a usage Error for a recipe that is unknown or not built yet.
+// values of names that are missing. Throws a usage Error for a recipe that is unknown.
 void add_recipe(Setting& root, const std::string& recipe, std::vector<std::string>& warnings);
 
 // Whether none of the components is there that every configuration needs.

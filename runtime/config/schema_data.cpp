@@ -23,13 +23,14 @@ Component synthetic() {
       "SyntheticDataset",
       "made-up samples that can be learned, for tests and benchmarks",
       {
-          {"shape", list_of(integer(1), 1), required, "of one input: [channels, height, width] or [features]"},
+          {"shape", nullable(list_of(integer(1), 1)), "null",
+           "of one input: [channels, height, width] or [features]; or give vocab_size and seq_len"},
           {"num_classes", nullable(integer(1)), "null", "labels 0 to num_classes - 1 (10 without target_shape)"},
           {"target_shape", nullable(list_of(integer(1), 1)), "null", "of one target; instead of num_classes"},
           {"size", integer(1), "1024", "number of samples"},
           {"seed", integer(0, std::numeric_limits<double>::infinity()), "0", "of the samples"},
-          later("vocab_size", integer(1)),
-          later("seq_len", integer(1)),
+          {"vocab_size", nullable(integer(2)), "null", "token sequences instead: ids are below this"},
+          {"seq_len", nullable(integer(1)), "null", "tokens of a sequence"},
       },
   };
 }

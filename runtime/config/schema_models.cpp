@@ -1,8 +1,14 @@
 // The table's models. Names and defaults of `vit` are timm's, with the documents' names as the main ones.
+#include "runtime/config/presets.h"
 #include "runtime/config/schema_tables.h"
 
 namespace ctrain {
 namespace {
+
+Field init_from() {
+  return {"init_from", nullable(text()), "null",
+          "a safetensors file, or a checkpoint's folder, to start from; null: initial values drawn from SEED"};
+}
 
 Component vit() {
   return {
@@ -25,6 +31,7 @@ Component vit() {
           {"init_method", choice({"torch", "timm"}, {"jax"}), "torch",
            "torch's layer defaults, or timm's truncated normal"},
           {"layer_norm_epsilon", real(0), "1e-06", "added to the variance"},
+          init_from(),
           later("checkpoint", boolean(), {}, {"false"}),
           later("num_chunks", integer(1), {}, {"1"}),
       },
@@ -40,6 +47,31 @@ Component mlp() {
           {"activation", choice({"gelu", "relu", "tanh"}), "gelu", "between two layers"},
           {"bias", boolean(), "true", "a bias in every layer"},
           {"dropout", real_below(0, 1), "0.0", "after every activation"},
+          init_from(),
+      },
+  };
+}
+
+// Sizes that are null are the preset's.
+Component gpt2() {
+  const Type size = nullable(integer(1));
+  return {
+      "gpt2",
+      "GPT-2 and GPT-3; parameters carry the names and shapes of Hugging Face's GPT2LMHeadModel",
+      {
+          {"preset", choice(gpt2_presets()), "gpt2_small", "sizes of depth, hidden_size, num_heads and positions"},
+          {"vocab_size", integer(1), "50257", "token ids are below this"},
+          {"max_position_embeddings", size, "null", "the longest sequence", {"n_positions"}},
+          {"hidden_size", size, "null", "width of a token", {"n_embd"}},
+          {"depth", size, "null", "number of blocks", {"num_layers", "n_layer"}},
+          {"num_heads", size, "null", "attention heads; divides hidden_size", {"num_attention_heads", "n_head"}},
+          {"mlp_ratio", real(0), "4.0", "width inside a block's MLP, in units of hidden_size"},
+          {"dropout", real_below(0, 1), "0.0", "after attention and MLP"},
+          {"attention_dropout", real_below(0, 1), "0.0", "on attention weights"},
+          {"embed_dropout", real_below(0, 1), "0.0", "after the embeddings"},
+          {"tie_word_embeddings", boolean(), "true", "the word table is the output head too"},
+          {"layer_norm_epsilon", real(0), "1e-05", "added to the variance"},
+          init_from(),
       },
   };
 }
@@ -47,7 +79,7 @@ Component mlp() {
 }  // namespace
 
 const std::vector<Component>& model_components() {
-  static const std::vector<Component> components = {vit(), mlp(), later_component("gpt2")};
+  static const std::vector<Component> components = {vit(), mlp(), gpt2()};
   return components;
 }
 

@@ -111,6 +111,10 @@ std::vector<Field> make_root_fields() {
        {"gradient_handlers"}},
       {"libraries", list_of(text()), "[]", "shared libraries with modes, gradient handlers, ops ... of your own"},
       {"test_interval", integer(1), "1", "evaluate on test_data after every so many epochs"},
+      {"peak_flops", nullable(real(1)), "null",
+       "operations a second that one rank's device can do, for `mfu` in metrics.jsonl: 3 F / (seconds * ranks * "
+       "peak_flops), F = the forward products' 2 M N K, causal attention counted as half; `mfu_full_attention` counts "
+       "it in full, `mfu_with_recompute` is 4/3 of that; null: no mfu"},
       {"display_progress", boolean(), "true", "a progress bar on a terminal"},
       {"layout",
        map_of(mapping(

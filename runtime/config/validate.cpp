@@ -42,28 +42,21 @@ void require_multiple(const Setting& at, const std::string& path, std::int64_t d
       fmt::format("a multiple of {} ({}); nearest {}", divisor, why, nearest_multiples(at.integer(), divisor)));
 }
 
-void validate_vit(const Setting& model, const Splits& splits, Problems& problems) {
-  const Setting *image = given(model, "img_size"), *patch = given(model, "patch_size");
-  if (image != nullptr && patch != nullptr && image->integer() % patch->integer() != 0) {
-    problems.add(*patch, "model.patch_size",
-                 fmt::format("a divisor of img_size, {}; nearest img_size {}", image->integer(),
-                             nearest_multiples(image->integer(), patch->integer())));
-  }
+std::string split_rule(const Splits& splits, const std::string& what, std::int64_t ways) {
+  return fmt::format("{} splits {} {} ways", splits.rule, what, ways);
+}
+
+// Heads, their width and the inner width of transformer blocks.
+void validate_blocks(const Setting& model, const Splits& splits, Problems& problems) {
   const Setting *width = given(model, "hidden_size"), *heads = given(model, "num_heads");
-  const auto split = [&](const std::string& what, std::int64_t ways) {
-    return fmt::format("{} splits {} {} ways", splits.rule, what, ways);
-  };
   if (heads != nullptr)
-    require_multiple(*heads, "model.num_heads", splits.heads, split("heads", splits.heads), problems);
+    require_multiple(*heads, "model.num_heads", splits.heads, split_rule(splits, "heads", splits.heads), problems);
   if (width != nullptr) {
     const std::int64_t count = heads == nullptr ? 1 : heads->integer();
     std::string why = fmt::format("{} heads", count);
-    if (splits.width > 1) why += "; " + split("widths", splits.width);
+    if (splits.width > 1) why += "; " + split_rule(splits, "widths", splits.width);
     require_multiple(*width, "model.hidden_size", std::lcm(count, splits.width), why, problems);
   }
-  if (const Setting* representation = given(model, "representation_size"))
-    require_multiple(*representation, "model.representation_size", splits.width, split("widths", splits.width),
-                     problems);
   const Setting* ratio = given(model, "mlp_ratio");
   if (width == nullptr || ratio == nullptr) return;
   const double inner_width = static_cast<double>(width->integer()) * ratio->real();
@@ -71,10 +64,24 @@ void validate_vit(const Setting& model, const Splits& splits, Problems& problems
     problems.add(*ratio, "model.mlp_ratio",
                  fmt::format("hidden_size * mlp_ratio to be 1 to 10^9, not {}", inner_width));
   } else if (const auto inner = static_cast<std::int64_t>(inner_width); inner % splits.width != 0) {
-    problems.add(*ratio, "model.mlp_ratio",
-                 fmt::format("hidden_size * mlp_ratio, here {}, to be a multiple of {} ({}); nearest {}", inner,
-                             splits.width, split("widths", splits.width), nearest_multiples(inner, splits.width)));
+    problems.add(
+        *ratio, "model.mlp_ratio",
+        fmt::format("hidden_size * mlp_ratio, here {}, to be a multiple of {} ({}); nearest {}", inner, splits.width,
+                    split_rule(splits, "widths", splits.width), nearest_multiples(inner, splits.width)));
   }
+}
+
+void validate_vit(const Setting& model, const Splits& splits, Problems& problems) {
+  const Setting *image = given(model, "img_size"), *patch = given(model, "patch_size");
+  if (image != nullptr && patch != nullptr && image->integer() % patch->integer() != 0) {
+    problems.add(*patch, "model.patch_size",
+                 fmt::format("a divisor of img_size, {}; nearest img_size {}", image->integer(),
+                             nearest_multiples(image->integer(), patch->integer())));
+  }
+  validate_blocks(model, splits, problems);
+  if (const Setting* representation = given(model, "representation_size"))
+    require_multiple(*representation, "model.representation_size", splits.width,
+                     split_rule(splits, "widths", splits.width), problems);
 }
 
 // The scores of a classifier are never split. 1d splits every second width, and the one that a classifier reads; the
@@ -96,6 +103,28 @@ void validate_mlp(const Setting& root, const Setting& model, bool classifies, co
   }
 }
 
+// A language model takes token sequences, and nothing else does.
+void validate_tokens(const Setting& root, const Setting& model, Problems& problems) {
+  const bool wants_tokens = is_type(model, "gpt2");
+  for (const std::string part : {"train_data", "test_data"}) {
+    const std::string path = part + ".dataset";
+    const Setting* dataset = given(root, path);
+    if (dataset == nullptr || given(*dataset, "type") == nullptr) continue;
+    const Setting *length = given(*dataset, "seq_len"), *most = given(model, "max_position_embeddings");
+    if (wants_tokens != (length != nullptr)) {
+      problems.add((*dataset)["type"], path + ".type",
+                   wants_tokens ? "a dataset of token sequences (with seq_len), which model gpt2 takes"
+                                : "a dataset of images or features, or model gpt2, which takes token sequences");
+    } else if (wants_tokens && most != nullptr && length->integer() > most->integer()) {
+      problems.add(*length, path + ".seq_len",
+                   fmt::format("at most model.max_position_embeddings, {}", most->integer()));
+    }
+  }
+  const Setting* loss = given(root, "loss");
+  if (wants_tokens && loss != nullptr && given(*loss, "type") != nullptr && !is_type(*loss, "CrossEntropyLoss"))
+    problems.add((*loss)["type"], "loss.type", "CrossEntropyLoss, which compares with the next token");
+}
+
 void validate_loaders(const Setting& root, std::int64_t batch, Problems& problems) {
   for (const std::string part : {"train_data", "test_data"}) {
     const std::string path = part + ".dataloader.batch_size";
@@ -105,12 +134,25 @@ void validate_loaders(const Setting& root, std::int64_t batch, Problems& problem
   }
 }
 
+// Images or features by `shape`, or token sequences.
+void validate_synthetic(const Setting& dataset, const std::string& path, Problems& problems) {
+  const Setting *shape = given(dataset, "shape"), *vocabulary = given(dataset, "vocab_size"),
+                *length = given(dataset, "seq_len");
+  if (shape != nullptr && (vocabulary != nullptr || length != nullptr)) {
+    problems.add(*shape, path + ".shape", "either shape or vocab_size and seq_len, not both");
+  } else if (shape == nullptr && (vocabulary == nullptr || length == nullptr)) {
+    problems.refuse(dataset.location(), path + ".shape", "",
+                    "is missing; expected shape (images or features), or vocab_size and seq_len (token sequences)");
+  }
+}
+
 void validate_datasets(const Setting& root, Problems& problems) {
   const Setting* loss = given(root, "loss");
   for (const std::string part : {"train_data", "test_data"}) {
     const std::string path = part + ".dataset";
     const Setting* dataset = given(root, path);
     if (dataset == nullptr) continue;
+    if (is_type(*dataset, "SyntheticDataset")) validate_synthetic(*dataset, path, problems);
     const Setting* target = given(*dataset, "target_shape");
     if (target != nullptr && given(*dataset, "num_classes") != nullptr)
       problems.add(*target, path + ".target_shape", "either num_classes or target_shape, not both");
@@ -159,6 +201,8 @@ void validate(const Setting& root, const std::optional<RunSizes>& sizes, Problem
     const Splits splits = splits_of(known);
     const Setting* loss = given(root, "loss");
     if (is_type(*model, "vit")) validate_vit(*model, splits, problems);
+    if (is_type(*model, "gpt2")) validate_blocks(*model, splits, problems);
+    validate_tokens(root, *model, problems);
     if (is_type(*model, "mlp"))
       validate_mlp(root, *model, loss != nullptr && is_type(*loss, "CrossEntropyLoss"), known, splits, problems);
   }

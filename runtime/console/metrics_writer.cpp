@@ -76,6 +76,8 @@ void MetricsWriter::write(const StepMetrics& metrics) {
   line.add("step_ms", metrics.step_ms);
   line.add("tokens_per_second", metrics.tokens_per_second);
   line.add("mfu", metrics.mfu);
+  line.add("mfu_full_attention", metrics.mfu_full_attention);
+  line.add("mfu_with_recompute", metrics.mfu_with_recompute);
   file_.write(line.finish());
 }
 

@@ -21,7 +21,9 @@ struct StepMetrics {
   double loss_scale = 1;
   double samples_per_second = 0;  // global
   double step_ms = 0;
-  std::optional<double> tokens_per_second, mfu;  // left out of the line where they do not apply
+  // Left out of the line where they do not apply.
+  std::optional<double> tokens_per_second = {};
+  std::optional<double> mfu = {}, mfu_full_attention = {}, mfu_with_recompute = {};
 };
 
 struct EpochMetrics {

@@ -1,5 +1,6 @@
 // SyntheticDataset: random inputs that are pure functions of (seed, sample, element), for tests and benchmarks.
-// Arguments: shape ([channels, height, width] or [features]), num_classes (10) or target_shape, size (1024), seed (0).
+// Arguments: shape ([channels, height, width] or [features]), num_classes (10) or target_shape, size (1024), seed (0);
+// or vocab_size and seq_len instead of the first (synthetic_tokens.h).
 //
 // There is something to learn, so that a loss falls. With classes, sample i is of class i mod num_classes, and its
 // values are that class's pattern plus noise; patterns do not depend on the seed, so that a test set of another seed
@@ -10,6 +11,7 @@
 
 #include "ops/philox.h"
 #include "runtime/data/dataset.h"
+#include "runtime/data/synthetic_tokens.h"
 
 namespace ctrain {
 namespace {
@@ -88,7 +90,18 @@ std::int64_t positive_argument(const Arguments& arguments, std::string_view name
   return value;
 }
 
+std::unique_ptr<Dataset> open_tokens(const Arguments& arguments) {
+  for (const char* other : {"shape", "num_classes", "target_shape"})
+    if (arguments.has(other))
+      throw arguments.error(other, "give it, or vocab_size and seq_len for token sequences, not both");
+  return std::make_unique<SyntheticTokens>(positive_argument(arguments, "size", 1024, most_elements),
+                                           positive_argument(arguments, "seq_len", 0, most_elements),
+                                           positive_argument(arguments, "vocab_size", 0, most_elements),
+                                           static_cast<std::uint64_t>(arguments.integer("seed", 0)));
+}
+
 std::unique_ptr<Dataset> open_synthetic(const Arguments& arguments) {
+  if (arguments.has("vocab_size") || arguments.has("seq_len")) return open_tokens(arguments);
   DatasetFacts facts;
   facts.form = InputForm::values;
   facts.input_shape = shape_argument(arguments, "shape");

@@ -50,6 +50,7 @@ struct TrainingState {
   std::int64_t epoch = 0;          // from 0: the one that is running
   std::int64_t step_in_epoch = 0;  // steps done of it
   StepResult last;                 // of the last training step
+  std::int64_t samples = 0;        // of the last step: rows of its batch, each with one label or with many
   Totals train, test;              // of the running epoch; of the running or last evaluation
   double learning_rate = 0;        // of the last step
   double step_seconds = 0;         // of the last step, waiting for data included

@@ -63,7 +63,7 @@ class ThroughputHook final : public Hook {
     if (state.step_in_epoch == 1) seconds_ = samples_ = steps_ = 0;
     if (state.step <= ignored_steps_) return;
     seconds_ += state.step_seconds;
-    samples_ += state.last.samples;
+    samples_ += static_cast<double>(state.samples);
     steps_ += 1;
     throughput_->train = samples_ / seconds_ / (local_ ? static_cast<double>(state.data_ranks) : 1);
     if (tera_ != nullptr) tera_->train = tera_per_step_ * steps_ / seconds_;

@@ -24,6 +24,7 @@ class Mlp final : public Model {
     }
     Value* x = graph.input("images", {Name{'b'}, widths[0]}, graph.real());
     for (std::size_t i = 1; i <= layers; ++i) {
+      graph.set_block(static_cast<int>(i) - 1);
       x = layer(graph, x, i, widths[i - 1], widths[i]);
       if (i == layers) break;
       x = activation(x, o_.activation);

@@ -35,6 +35,7 @@ class Model {
  public:
   virtual ~Model() = default;
   // Appends the forward pass; creates the input "images" [b, ...] or "tokens" [b, s]. The graph's extent of b is set.
+  // Sets the graph's blocks (Graph::set_block).
   // Returns the logits or predictions [b, classes or features] or [b, s, vocabulary].
   [[nodiscard]] virtual Value* build(Graph& graph, const ModelOptions& options) const = 0;
 };

@@ -108,6 +108,7 @@ class Vit final : public Model {
     const std::string prefix = "blocks." + std::to_string(i);
     const std::int64_t hidden = o_.hidden_size;
     graph.set_scope(prefix);
+    graph.set_block(static_cast<int>(i));
     const auto residual = [&](Value* branch) {
       if (training) branch = drop_path(dropout(branch, o_.dropout), drop_path_rate);
       return add({x, branch});

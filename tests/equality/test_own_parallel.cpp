@@ -16,7 +16,7 @@ TEST_CASE("A mode of one's own makes its process groups", "[equality][own]") {
 }
 
 TEST_CASE("A mode of one's own trains the same as one rank", "[equality][own][fp64]") {
-  for (const auto job : {vit_job, mlp_job, causal_job}) {
+  for (const auto job : {vit_job, mlp_job, gpt2_job}) {
     const TrainingRun serial = train_locally(job({}, DType::f64), 5);
     for (const MeshCase& mesh : {MeshCase{"column", 1, 4}, {"column", 1, 6}, {"column", 2, 4}}) {
       const TrainingRun run = train_locally(job(mesh, DType::f64), 5);

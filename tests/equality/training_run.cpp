@@ -3,11 +3,12 @@
 #include <mutex>
 
 #include "../support/program_on_rank.h"
-#include "causal_transformer.h"
 #include "ops/philox.h"
 #include "runtime/data/batch_assembler.h"
+#include "runtime/models/gpt2.h"
 #include "runtime/models/mlp.h"
 #include "runtime/models/vit.h"
+#include "token_dataset.h"
 
 namespace ctrain {
 namespace {
@@ -102,9 +103,17 @@ JobOptions mlp_job(const MeshCase& mesh, DType real) {
   return job;
 }
 
-JobOptions causal_job(const MeshCase& mesh, DType real) {
+JobOptions gpt2_job(const MeshCase& mesh, DType real) {
   JobOptions job = vit_job(mesh, real);
-  job.model = make_causal_transformer({});
+  job.model = make_gpt2({.vocab_size = vocabulary,
+                         .max_position_embeddings = sequence_length + 4,
+                         .hidden_size = 144,
+                         .depth = 1,
+                         .num_heads = 24,
+                         .mlp_ratio = 2,
+                         .dropout = 0.1,
+                         .attention_dropout = 0.1,
+                         .embed_dropout = 0.1});
   job.sample.extents = {sequence_length};
   return job;
 }

@@ -120,7 +120,7 @@ std::vector<OpCase> op_cases() {
       "bias of positions", [](Graph& g) { return bias(real(g, "x", "bsh"), real(g, "w", "sh")); }, bsh);
   add_cases(
       "bias per sample", [](Graph& g) { return bias(real(g, "x", "bsh"), real(g, "w", "hb")); }, bsh);
-  for (const char* kind : {"gelu", "relu", "tanh"}) add_cases(kind, activation_of(kind), bsh);
+  for (const char* kind : {"gelu", "gelu_tanh", "relu", "tanh"}) add_cases(kind, activation_of(kind), bsh);
   add_cases(
       "dropout", [](Graph& g) { return dropout(real(g, "x", "bsh"), 0.3); }, bsh);
   add_cases(
@@ -140,6 +140,11 @@ std::vector<OpCase> op_cases() {
               return g.apply_one("embedding", {integers(g, "ids", "bs"), real(g, "table", "vh")});
             },
             {{{b, 2}, {s, 6}, {v, 5}, {h, 4}}, {{b, 1}, {s, 1}, {v, 7}, {h, 7}}});
+  add_cases("positions",
+            [](Graph& g) {
+              return g.apply_one("add_positions", {real(g, "x", "bsh"), real(g, "table", "ph")});
+            },
+            {{{b, 2}, {s, 3}, {p, 3}, {h, 4}}, {{b, 1}, {s, 1}, {p, 2}, {h, 7}}, {{b, 3}, {s, 5}, {p, 9}, {h, 33}}});
   const auto patchify = [](std::int64_t patch) {
     return only([=](Graph& g) { g.apply("patchify", {real(g, "image", "biyx")}, {{"patch", patch}}); });
   };

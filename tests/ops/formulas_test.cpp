@@ -76,6 +76,8 @@ TEST_CASE("activations have their known values") {
   Value* x = op.input("h", {-1, 0, 1, 2});
   CHECK(relative_error(op(activation(x, "gelu")), {-0.15865525393145707, 0, 0.8413447460685429, 1.9544997361036416}) <
         1e-15);
+  CHECK(relative_error(op(activation(x, "gelu_tanh")),
+                       {-0.15880800939172324, 0, 0.8411919906082768, 1.954597694087775}) < 1e-15);
   CHECK(op(activation(x, "relu")) == Tensor{0, 0, 1, 2});
   CHECK(relative_error(op(activation(x, "tanh")), {-0.7615941559557649, 0, 0.7615941559557649, 0.9640275800758169}) <
         1e-15);

@@ -249,9 +249,11 @@ TEST_CASE("gelu and its derivative keep their accuracy over the whole range") {
   Graph graph(DType::f64);
   graph.set_extent({'h'}, 30001);
   Value* x = graph.parameter("x", "h", ParameterRole::linear, {});
-  activation(x, "gelu");
-  graph.apply("activation_grad", {x, graph.parameter("dy", "h", ParameterRole::linear, {})},
-              {{"kind", std::string("gelu")}});
+  Value* dy = graph.parameter("dy", "h", ParameterRole::linear, {});
+  for (const std::string kind : {"gelu", "gelu_tanh"}) {
+    activation(x, kind);
+    graph.apply("activation_grad", {x, dy}, {{"kind", kind}});
+  }
   Tensor points;
   for (int i = 0; i <= 30000; ++i) points.push_back(static_cast<float>((i - 15000) / 1000.0));
   for (const Node& node : graph.nodes())

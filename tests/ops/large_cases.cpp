@@ -25,7 +25,7 @@ Value* vocabulary(Graph& g) {
 }  // namespace
 
 std::vector<OpCase> large_cases() {
-  constexpr Name b{'b'}, s{'s'}, h{'h'}, t{'t'}, n{'n'}, d{'d'}, f{'f'}, v{'v'};
+  constexpr Name b{'b'}, s{'s'}, h{'h'}, t{'t'}, n{'n'}, d{'d'}, f{'f'}, p{'p'}, v{'v'};
   const Extents heads{{b, 2}, {s, 65}, {h, 48}, {t, 3}, {n, 3}, {d, 16}};
   std::vector<OpCase> cases{
       {"linear to heads", heads, [](Graph& g) { return linear_layer(g, "bsh", "htnd", "tnd"); }},
@@ -33,8 +33,8 @@ std::vector<OpCase> large_cases() {
       {"cross-entropy of a large vocabulary", {{b, 3}, {s, 2}, {v, 4099}}, vocabulary},
   };
   // Rows that are whole vectors of any length, and rows that are not.
-  for (const Extents& extents : std::vector<Extents>{{{b, 3}, {s, 37}, {h, 96}, {f, 128}, {v, 50}},
-                                                     {{b, 5}, {s, 37}, {h, 70}, {f, 131}, {v, 133}}}) {
+  for (const Extents& extents : std::vector<Extents>{{{b, 3}, {s, 37}, {h, 96}, {f, 128}, {p, 40}, {v, 50}},
+                                                     {{b, 5}, {s, 37}, {h, 70}, {f, 131}, {p, 37}, {v, 133}}}) {
     const auto add_case = [&](const char* name, const std::function<Value*(Graph&)>& build) {
       cases.push_back({name + std::string(" of ") + std::to_string(extents.at({'h'})), extents, build});
     };
@@ -43,12 +43,15 @@ std::vector<OpCase> large_cases() {
     add_case("positions", [](Graph& g) { return bias(real(g, "x", "bsh"), real(g, "p", "sh")); });
     add_case("dropout", [](Graph& g) { return dropout(real(g, "x", "bsh"), 0.3); });
     add_case("drop path", [](Graph& g) { return drop_path(real(g, "x", "bsh"), 0.4); });
-    for (const char* kind : {"gelu", "relu", "tanh"})
+    for (const char* kind : {"gelu", "gelu_tanh", "relu", "tanh"})
       add_case(kind, [=](Graph& g) { return activation(real(g, "x", "bsh"), kind); });
     add_case("layer norm",
              [](Graph& g) { return layer_norm(real(g, "x", "bsh"), weight(g, "w", "h"), weight(g, "c", "h"), 1e-5); });
     add_case("embedding", [](Graph& g) {
       return g.apply_one("embedding", {g.input("ids", "bs", DType::i32), real(g, "table", "vh")});
+    });
+    add_case("learned positions", [](Graph& g) {
+      return g.apply_one("add_positions", {real(g, "x", "bsh"), real(g, "table", "ph")});
     });
     add_case("cross-entropy", vocabulary);
     add_case("sums", [](Graph& g) -> Value* {

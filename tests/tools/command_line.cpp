@@ -79,7 +79,7 @@ TEST_CASE("Wrong values of options") {
 TEST_CASE("What is not built yet is refused by its name") {
   const Workplace place;
   place.write("good.yaml", small_vit());
-  for (const char* command : {"generate", "checkpoint", "replay"})
+  for (const char* command : {"checkpoint", "replay"})
     check_refused(place, {command}, {std::string("'") + command + "'", "not built yet"});
   check_refused(place, {"--config", "good.yaml", "--profile_steps", "1"}, {"--profile-steps", "not built yet"});
   check_refused(place, {"--config", "good.yaml", "--device", "cuda"}, {"'cuda'", "not built yet"});

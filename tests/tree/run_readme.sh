@@ -27,7 +27,7 @@ cat >build/release/ctrain <<END
 #!/usr/bin/env bash
 few=(--set checkpoints.every=2 --set BATCH_SIZE=4)
 case " \$* " in
-  *" eval "*) exec "$ctrain" "\${@/step_[0-9]*/step_2}" ;;
+  *" eval "* | *" generate "*) exec "$ctrain" "\${@/step_[0-9]*/step_2}" ;;
   *" --resume "*) exec "$ctrain" "\$@" --steps 4 "\${few[@]}" ;;
   " --config "* | *" -- --config "*) exec "$ctrain" "\$@" --steps 2 "\${few[@]}" ;;
   *) exec "$ctrain" "\$@" ;;

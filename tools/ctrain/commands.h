@@ -8,6 +8,7 @@ namespace ctrain {
 int train(const Options& options);
 int evaluate(const Options& options);
 int print_configuration(const Options& options);
+int generate_text(const Options& options);
 int print_plan(const Options& options);
 int run_on_hosts(const Options& options);
 int benchmark(const Options& options);

@@ -25,6 +25,7 @@ constexpr const char* help = R"(ctrain trains neural networks over many ranks, f
 
   ctrain --config FILE [options]               train
   ctrain eval --config FILE --checkpoint PATH  evaluate on the test data
+  ctrain generate --checkpoint PATH            continue a text
   ctrain config --config FILE                  print the resolved configuration
   ctrain plan --config FILE --world_size N     what a rank would hold and send
   ctrain run --nproc_per_node N -- --config FILE   train in N processes
@@ -42,7 +43,6 @@ Options of training (`ctrain COMMAND --help` has all, with examples):
   --overwrite            replace a run that the folder already holds
   --steps N              stop after N optimizer steps in all; 0 only plans
   --ranks N              ranks in this process (default: what FILE needs)
-  --quiet                warnings and errors only
   ctrain --version       version, commit, backends (--help: this text)
 Example: ctrain --config configs/vit_2d.yaml --output runs/first
 )";
@@ -62,6 +62,7 @@ using Command = int (*)(const Options&);
 Command find_command(const std::string& name) {
   static const std::map<std::string, Command> built = {{"train", train},
                                                        {"eval", evaluate},
+                                                       {"generate", generate_text},
                                                        {"config", print_configuration},
                                                        {"plan", print_plan},
                                                        {"run", run_on_hosts},
@@ -72,15 +73,15 @@ Command find_command(const std::string& name) {
                                                        {"tokenizer decode", decode_tokens}};
   const auto found = built.find(name);
   if (found != built.end()) return found->second;
-  std::vector<std::string> known = {"generate", "checkpoint", "replay"};
+  std::vector<std::string> known = {"checkpoint", "replay"};
   if (std::find(known.begin(), known.end(), name) != known.end())
     throw usage_error("the command '{}' is not built yet in this version", name);
   for (const auto& [command, function] : built) known.push_back(command);
   const std::string near = nearest(name, known);
   throw usage_error("'{}': unknown command; {}", name,
-                    near.empty()
-                        ? "expected train, eval, config, plan, run, benchmark, check or tokenizer train|encode|decode"
-                        : "did you mean '" + near + "'?");
+                    near.empty() ? "expected train, eval, generate, config, plan, run, benchmark, check or tokenizer "
+                                   "train|encode|decode"
+                                 : "did you mean '" + near + "'?");
 }
 
 // The rank of this process where something says that it is one of several, else 0.

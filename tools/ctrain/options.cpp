@@ -172,6 +172,33 @@ void add_benchmark(CLI::App& app, Options& options) {
   app.add_flag("--json", options.benchmark_json, "one JSON object instead of the table");
 }
 
+void add_generate(CLI::App& app, GenerateOptions& generate) {
+  app.add_option("--checkpoint", generate.checkpoint,
+                 "a checkpoint folder of a language model\n--checkpoint runs/tiny/checkpoints/step_100")
+      ->type_name("PATH")
+      ->check(not_empty("the path of a checkpoint folder"));
+  app.add_option("--prompt", generate.prompt,
+                 "the text to go on with (default: none, a new document)\n--prompt \"Once upon a time\"")
+      ->type_name("TEXT");
+  app.add_option("--max-tokens", generate.max_tokens, "tokens to add at most (default: 100)\n--max-tokens 200")
+      ->type_name("N")
+      ->check(number<std::int64_t>(0, "a number of tokens >= 0", 1 << 30));
+  app.add_option("--temperature", generate.sampling.temperature,
+                 "scores are divided by it; 0: always the best token\n--temperature 0.8 (default: 1)")
+      ->type_name("T")
+      ->check(number<double>(0, "a number >= 0", std::numeric_limits<double>::max()));
+  app.add_option("--top-k", generate.sampling.top_k, "only the K best tokens (default: 0, all)\n--top-k 40")
+      ->type_name("K")
+      ->check(number<std::int64_t>(0, "a number of tokens >= 0"));
+  app.add_option("--top-p", generate.sampling.top_p,
+                 "only the best tokens with this share of the\nprobability (default: 1, all)\n--top-p 0.9")
+      ->type_name("P")
+      ->check(number<double>(std::numeric_limits<double>::min(), "a number in (0, 1]", 1));
+  app.add_option("--seed", generate.sampling.seed, "another seed, another text (default: 0)\n--seed 1")
+      ->type_name("N")
+      ->check(number<std::uint64_t>(0, "an integer >= 0"));
+}
+
 // What the flags of the console decide together: an explicit level wins over --quiet, which takes the bar away anyway.
 struct ConsoleFlags {
   bool quiet = false, no_progress = false;
@@ -218,6 +245,9 @@ Text text_of(const std::string& command) {
   if (command == "eval")
     return {"Evaluates a checkpoint on the test data; prints one line of JSON.",
             "ctrain eval --config configs/vit_2d.yaml --checkpoint runs/vit_2d/checkpoints/step_100 --quiet"};
+  if (command == "generate")
+    return {"Continues a text as a trained language model would have it, on one rank of the CPU.",
+            "ctrain generate --checkpoint runs/tiny/checkpoints/step_100 --prompt \"Once upon a time\" --top_p 0.9"};
   if (command == "config")
     return {"Prints the resolved configuration as YAML.",
             "ctrain config --config configs/vit_2d.yaml --set NUM_EPOCHS=1"};
@@ -239,8 +269,12 @@ Text text_of(const std::string& command) {
   if (command == "tokenizer decode")
     return {"Prints the text of token ids.", "echo 15496 995 | ctrain tokenizer decode --tokenizer gpt2"};
   if (command == "check") return {"Lists what this build and this machine have.", "ctrain check -i"};
-  return {"Trains what the configuration describes. `ctrain --config FILE` is the same.",
-          "ctrain --config configs/vit_2d.yaml --output runs/first --overwrite --no-progress"};
+  return {
+      "Trains what the configuration describes. `ctrain --config FILE` is the same.\n\n"
+      "metrics.jsonl has a line for each step. Where the configuration gives peak_flops, the operations a second of\n"
+      "one rank's device, it tells mfu = 3 F / (seconds * ranks * peak_flops), F = 2 M N K of each forward product,\n"
+      "of causal attention the half; mfu_full_attention counts all of it, mfu_with_recompute is 4/3 of that.",
+      "ctrain --config configs/vit_2d.yaml --output runs/first --overwrite --no-progress"};
 }
 
 }  // namespace
@@ -267,6 +301,8 @@ Options parse_options(const std::string& command, std::vector<std::string> argum
     add_hosts(app, options.hosts);
   else if (command == "benchmark")
     add_benchmark(app, options);
+  else if (command == "generate")
+    add_generate(app, options.generate);
   else if (command == "check")
     app.add_flag("-i,--installation", check_installation, "what is installed, and what is missing");
   else if (is_tokenizer)
@@ -306,12 +342,14 @@ Options parse_options(const std::string& command, std::vector<std::string> argum
   if (command == "benchmark" && options.benchmark.ranks == 0)
     throw usage_error("--gpus is missing; expected ctrain benchmark --gpus N");
   if (command == "check" && !check_installation) throw usage_error("-i is missing; expected ctrain check -i");
+  if (command == "generate" && options.generate.checkpoint.empty())
+    throw usage_error("--checkpoint is missing; expected ctrain generate --checkpoint PATH --prompt TEXT");
   console.apply(options);
   if (is_tokenizer) {
     check_tokenizer_options(command, options);
     return options;
   }
-  if (command == "run" || command == "benchmark" || command == "check") return options;
+  if (command == "run" || command == "benchmark" || command == "check" || command == "generate") return options;
   if (options.config.empty()) throw usage_error("--config is missing; expected ctrain {} --config FILE", command);
   if (command == "eval" && options.checkpoint.empty())
     throw usage_error("--checkpoint is missing; expected ctrain eval --config FILE --checkpoint PATH");

@@ -8,6 +8,7 @@
 
 #include "runtime/benchmark.h"
 #include "runtime/console/logger.h"
+#include "runtime/generate/generate.h"
 #include "runtime/host_plan.h"
 #include "runtime/launcher.h"
 
@@ -48,6 +49,7 @@ struct Options {
   HostOptions hosts;                 // run
   std::vector<std::string> program;  // run: what the ranks are to be given
 
+  GenerateOptions generate;
   PlanOptions plan;
   BenchmarkOptions benchmark;
   bool benchmark_json = false;

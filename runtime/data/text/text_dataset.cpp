@@ -10,6 +10,7 @@
 #include <cmath>
 
 #include "runtime/data/dataset.h"
+#include "runtime/data/text/configured_vocabulary.h"
 #include "runtime/data/text/token_cache.h"
 
 namespace ctrain {
@@ -53,20 +54,6 @@ std::vector<fs::path> files_of(const Arguments& arguments) {
   return {paths.begin(), paths.end()};
 }
 
-Vocabulary vocabulary_of(const Arguments& arguments) {
-  if (!arguments.has("tokenizer")) return byte_vocabulary();
-  const Arguments tokenizer(arguments.setting("tokenizer"), arguments.key() + ".tokenizer");
-  const std::string file = tokenizer.text("file", ""), vocab = tokenizer.text("vocab", ""),
-                    merges = tokenizer.text("merges", "");
-  if (file.empty() ? vocab.empty() || merges.empty() : !vocab.empty() || !merges.empty())
-    throw tokenizer.error("", "expected vocab and merges, or file");
-  try {
-    return file.empty() ? read_vocabulary(vocab, merges) : read_vocabulary(file);
-  } catch (const Error& problem) {
-    throw tokenizer.error("", problem.what());
-  }
-}
-
 TokenFile tokens_of(const Arguments& arguments, TextFormat format, const Tokenizer& tokenizer) {
   try {
     return tokenise(files_of(arguments), format, tokenizer, cache_folder(), arguments.logger());
@@ -98,7 +85,7 @@ std::unique_ptr<Dataset> open_text(const Arguments& arguments, TextFormat format
   if (length < 1 || length > longest_sequence)
     throw arguments.error("seq_len", fmt::format("{}: expected 1 to {}", length, longest_sequence));
   facts.input_shape = {length};
-  const Tokenizer tokenizer(vocabulary_of(arguments));
+  const Tokenizer tokenizer(configured_vocabulary(arguments));
   facts.num_classes = tokenizer.size();
   TokenFile tokens = tokens_of(arguments, format, tokenizer);
   const bool is_packed = arguments.boolean("packing", true);

@@ -224,7 +224,29 @@ TEST_CASE("a recipe supplies the components of a file of hyper-parameters", "[co
   // What the file says itself stays.
   CHECK(load_python(sizes + "optimizer = dict(type='SGD')\n", {}, "vit_cifar10").root.at("optimizer.type").text() ==
         "SGD");
-  CHECK_THAT(python_problem(sizes, {}, "gpt2"), Contains("--recipe gpt2: is not built yet in this version"));
   CHECK_THAT(python_problem(sizes, {}, "vit"), Contains("--recipe: 'vit': expected vit_cifar10|gpt2"));
   unsetenv("DATA");
+}
+
+TEST_CASE("the recipe of GPT-2 makes its components of the tutorial's names", "[config]") {
+  setenv("DATA", "/data/webtext.json", 1);
+  setenv("TOKENIZER", "/data/gpt2", 1);
+  const std::string sizes = "BATCH_SIZE = 8\nSEQ_LEN = 512\nHIDDEN_SIZE, NUM_HEADS, DEPTH = 48, 6, 2\n";
+  const Configuration run = load_python(sizes, {}, "gpt2");
+  CHECK(run.root.at("model").inline_text() ==
+        "{type: gpt2, preset: gpt2_small, vocab_size: 50257, max_position_embeddings: 512, hidden_size: 48, depth: 2, "
+        "num_heads: 6, mlp_ratio: 4.0, dropout: 0.0, attention_dropout: 0.0, embed_dropout: 0.0, tie_word_embeddings: "
+        "true, layer_norm_epsilon: 1e-05, init_from: null}");
+  CHECK(run.root.at("train_data.dataset.type").text() == "WebtextDataset");
+  CHECK(run.root.at("train_data.dataset.seq_len").integer() == 512);
+  CHECK(run.root.at("train_data.dataset.tokenizer.file").text() == "/data/gpt2");
+  CHECK(run.root.at("optimizer.lr").real() == 1.5e-4);
+  CHECK(run.warnings.empty());
+  // Samples that are made up need neither of the two.
+  unsetenv("DATA");
+  unsetenv("TOKENIZER");
+  const std::string made_up = "train_data={dataset: {type: SyntheticDataset, vocab_size: 61, seq_len: 512}}";
+  const Setting root = load_python(sizes + "loss = dict(type='GPTLMLoss')\n", {made_up}, "gpt2").root;
+  CHECK(root.at("train_data.dataset.type").text() == "SyntheticDataset");
+  CHECK(root.at("loss.type").text() == "CrossEntropyLoss");
 }

@@ -70,7 +70,7 @@ TEST_CASE("NaN and infinity become null, extremes fit the line") {
   const std::int64_t longest = std::numeric_limits<std::int64_t>::min();
   writer.write(StepMetrics{1, 0, Limits::quiet_NaN(), -Limits::infinity(), Limits::infinity(), 1, 1, 1, {}, {}});
   const double wide = -Limits::denorm_min() * 3, wider = -1.2345678901234567e-300;
-  writer.write(StepMetrics{longest, longest, wide, wider, wider, wider, wider, wider, wider, wider});
+  writer.write(StepMetrics{longest, longest, wide, wider, wider, wider, wider, wider, wider, wider, wider, wider});
   const auto lines = records(folder / "metrics.jsonl");
   REQUIRE(lines.size() == 2);
   CHECK(lines[0]["loss"].is_null());

@@ -82,3 +82,34 @@ TEST_CASE("Bad arguments of a synthetic dataset are usage errors with their plac
              }),
              Contains("not both"));
 }
+
+TEST_CASE("Synthetic tokens follow a rule with noise, and depend on seed and index alone") {
+  const auto arguments = [](std::int64_t seed) {
+    return std::vector<Setting::Member>{
+        {"vocab_size", Setting::of(61)}, {"seq_len", Setting::of(13)}, {"seed", Setting::of(seed)}};
+  };
+  const auto dataset = open(arguments(0)), other = open(arguments(1));
+  CHECK(dataset->facts().form == InputForm::tokens);
+  CHECK(dataset->facts().input_shape == std::vector<std::int64_t>{13});
+  CHECK(dataset->facts().num_classes == 61);
+  CHECK(dataset->size() == 1024);
+  const auto tokens = [](const Dataset& from, std::int64_t index) {
+    std::vector<std::int32_t> result(14);
+    from.read_tokens(index, result);
+    return result;
+  };
+  CHECK(tokens(*dataset, 3) == tokens(*open(arguments(0)), 3));
+  CHECK(tokens(*dataset, 3) != tokens(*dataset, 4));
+  CHECK(tokens(*dataset, 3) != tokens(*other, 3));
+  std::vector<int> noise(3);
+  for (std::int64_t index = 0; index < 100; ++index) {
+    const std::vector<std::int32_t> sequence = tokens(*dataset, index);
+    for (std::size_t i = 0; i < 13; ++i) {
+      const int found = (sequence[i + 1] - (5 * sequence[i] + 7) % 61 + 61) % 61;
+      REQUIRE(found < 3);
+      ++noise[static_cast<std::size_t>(found)];
+    }
+  }
+  for (const int count : noise) CHECK(std::abs(count - 1300 / 3) < 100);
+  CHECK_THAT(usage_message([&] { open({{"vocab_size", Setting::of(61)}}); }), Contains("seq_len"));
+}
