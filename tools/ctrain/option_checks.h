@@ -1,4 +1,5 @@
-// Validators of options' values, whose messages name the value and what was expected.
+// Validators of options' values, whose messages name the value and what was expected. In a namespace of their own, since
+// the schema of configurations has functions of the same names.
 #pragma once
 
 #include <fmt/ranges.h>
@@ -12,7 +13,7 @@
 
 #include "runtime/config/nearest.h"
 
-namespace ctrain {
+namespace ctrain::option_checks {
 
 inline constexpr const char* not_built = "is not built yet in this version";
 
@@ -48,4 +49,4 @@ inline CLI::Validator not_empty(const std::string& expected) {
           ""};
 }
 
-}  // namespace ctrain
+}  // namespace ctrain::option_checks
