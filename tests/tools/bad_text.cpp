@@ -70,7 +70,7 @@ TEST_CASE("Text data and tokenizers that do not fit the model or each other") {
                 {"config.yaml:5:59: train_data.dataset.seq_len: '8'", "at most model.max_position_embeddings, 7"});
   place.refused("vocab_size: 257", "vocab_size: 256",
                 {"config.yaml:3:", "model: '256'", "at least 257 classes: train_data has that many"});
-  const std::string good = "path: corpus.txt", where = "config.yaml:5:62: train_data.dataset.tokenizer: ";
+  const std::string good = "path: corpus.txt", where = "config.yaml:5:61: train_data.dataset.tokenizer: ";
   place.refused(good, "path: corpus.txt, tokenizer: {vocab: vocab.json}",
                 {where, "expected vocab and merges, or file"});
   REQUIRE(

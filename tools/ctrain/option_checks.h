@@ -1,5 +1,4 @@
-// Validators of options' values, whose messages name the value and what was expected. In a namespace of their own, since
-// the schema of configurations has functions of the same names.
+// Validators of options' values, whose messages name the value and what was expected.
 #pragma once
 
 #include <fmt/ranges.h>
@@ -13,7 +12,7 @@
 
 #include "runtime/config/nearest.h"
 
-namespace ctrain::option_checks {
+namespace ctrain {
 
 inline constexpr const char* not_built = "is not built yet in this version";
 
@@ -49,4 +48,4 @@ inline CLI::Validator not_empty(const std::string& expected) {
           ""};
 }
 
-}  // namespace ctrain::option_checks
+}  // namespace ctrain

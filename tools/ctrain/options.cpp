@@ -16,9 +16,6 @@
 #include "tools/ctrain/tokenizer_options.h"
 
 namespace ctrain {
-
-using namespace option_checks;
-
 namespace {
 
 const std::map<std::string, std::string> later_options = {{"--profile-steps", "train"}, {"--trace", "plan"}};

@@ -6,8 +6,6 @@
 
 namespace ctrain {
 
-using namespace option_checks;
-
 void add_tokenizer_options(CLI::App& app, const std::string& command, Options& options) {
   const bool is_training = command == "tokenizer train";
   TokenizerOptions& tokenizer = options.tokenizer;
