@@ -61,11 +61,12 @@ TEST_CASE("Presets have the numbers of parameters of the published models", "[gp
     CHECK(count(public_shapes(job_of("{type: gpt2, preset: " + preset + "}", 8))) == parameters);
   }
   // Sizes that the configuration gives stay; the rest is the preset's.
-  const Configuration mixed = test::load(
-      "", {"model={type: gpt2, preset: gpt2_xl, n_layer: 2, n_head: 5}", std::string("train_data=") + tokens});
+  const Configuration mixed =
+      test::load("", {"model={type: gpt2, preset: gpt2_xl, n_layer: 2, n_head: 5, drop_rate: 0.25}",
+                      std::string("train_data=") + tokens});
   CHECK(mixed.root["model"].inline_text() ==
         "{type: gpt2, preset: gpt2_xl, vocab_size: 50257, max_position_embeddings: 1024, hidden_size: 1600, depth: 2, "
-        "num_heads: 5, mlp_ratio: 4.0, dropout: 0.0, attention_dropout: 0.0, embed_dropout: 0.0, tie_word_embeddings: "
+        "num_heads: 5, mlp_ratio: 4.0, dropout: 0.25, attention_dropout: 0.0, embed_dropout: 0.0, tie_word_embeddings: "
         "true, layer_norm_epsilon: 1e-05, init_from: null}");
 }
 
