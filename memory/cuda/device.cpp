@@ -93,7 +93,9 @@ class CudaDevice final : public Device {
       throw running_error("out of memory: {} bytes were asked for on {} (device {}), of which {} of {} are free", bytes,
                           name_, index_, free, total);
     }
+    // cudaMemset returns before it is done, and our streams do not wait for the stream that it runs on.
     check(cudaMemset(pointer, 0, bytes), "cudaMemset");
+    check(cudaStreamSynchronize(cudaStreamLegacy), "cudaStreamSynchronize");
     return pointer;
   }
   void release(void* pointer, std::size_t) noexcept override { cudaFree(pointer); }
