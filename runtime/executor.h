@@ -22,6 +22,8 @@ class MeshCommunicators {
  public:
   MeshCommunicators(const Mesh& mesh, Communicator& world);  // collective over the world
   [[nodiscard]] Communicator* along(Axis axis) const { return lines_[axis].get(); }
+  // After an error: see Communicator::give_up().
+  void give_up() const;
 
  private:
   std::vector<std::unique_ptr<Communicator>> lines_;
@@ -105,6 +107,7 @@ class Executor {
   StridedCopyFunction copy_;
   std::vector<std::byte*> addresses_;
   std::vector<BoundStep> steps_;
+  std::vector<Communicator*> communicators_;  // of the steps, each once
 
   HostBuffer host_state_;
   Buffer state_;

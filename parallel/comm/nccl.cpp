@@ -4,6 +4,8 @@
 
 #include <array>
 #include <cstring>
+#include <exception>
+#include <thread>
 
 #include "memory/error.h"
 #include "parallel/comm/device_communicator.h"
@@ -33,8 +35,11 @@ class NcclCommunicator final : public Communicator {
         comm_(comm),
         stream_(&stream) {}
 
-  // A communicator that others have left cannot be closed in order.
-  ~NcclCommunicator() override { is_broken_ ? ncclCommAbort(comm_) : ncclCommDestroy(comm_); }
+  // A communicator that others may have left cannot be closed in order.
+  ~NcclCommunicator() override {
+    if (aborting_.joinable()) return;
+    std::uncaught_exceptions() > exceptions_ ? ncclCommAbort(comm_) : ncclCommDestroy(comm_);
+  }
 
   void reserve(std::size_t) override {}  // NCCL's own buffers do not depend on the calls
   [[nodiscard]] bool is_recordable() const override { return true; }
@@ -48,15 +53,21 @@ class NcclCommunicator final : public Communicator {
   }
 
   void abort(const std::string& message) override {
-    is_broken_ = true;
+    give_up();
     host_->abort(message);
   }
 
+  // At once it tells the kernels to end. Then it waits until no recorded work holds the communicator, which the thread
+  // that owns that work must not wait for.
+  void give_up() override {
+    if (!aborting_.joinable()) aborting_ = std::jthread([comm = comm_] { ncclCommAbort(comm); });
+  }
+
   void check_health() override {
+    host_->check_health();
     ncclResult_t status = ncclSuccess;
     check(ncclCommGetAsyncError(comm_, &status), "ncclCommGetAsyncError", comm_);
     if (status == ncclSuccess || status == ncclInProgress) return;
-    is_broken_ = true;
     throw running_error("rank {}: collectives over '{}' (so far {}): {} ({})", world_rank(), name(), calls(),
                         ncclGetErrorString(status), ncclGetLastError(comm_));
   }
@@ -98,7 +109,8 @@ class NcclCommunicator final : public Communicator {
   Communicator* host_;
   ncclComm_t comm_;
   Stream* stream_;
-  bool is_broken_ = false;
+  const int exceptions_ = std::uncaught_exceptions();  // that were in flight at construction
+  std::jthread aborting_;
 };
 
 std::unique_ptr<Communicator> make_world(Communicator& host, Device& device, Stream& stream) {
