@@ -86,9 +86,17 @@ class NcclCommunicator final : public Communicator {
         return done(ncclAllReduce(call.in.data, call.out.data, in, type, operation, comm_, stream));
       case Collective::reduce_scatter:
         return done(ncclReduceScatter(call.in.data, call.out.data, out, type, operation, comm_, stream));
-      case Collective::all_to_all:
-        return done(
-            ncclAlltoAll(call.in.data, call.out.data, in / static_cast<std::size_t>(size()), type, comm_, stream));
+      case Collective::all_to_all: {  // ncclAlltoAll came with NCCL 2.28: later than CUDA 13.0
+        const std::int64_t part = call.in.count / size();
+        check(ncclGroupStart(), "ncclGroupStart", comm_);
+        for (int member = 0; member < size(); ++member) {
+          const void* to = call.in.part(member * part, part).data;
+          void* from = call.out.part(member * part, part).data;
+          check(ncclSend(to, static_cast<std::size_t>(part), type, member, comm_, stream), "ncclSend", comm_);
+          check(ncclRecv(from, static_cast<std::size_t>(part), type, member, comm_, stream), "ncclRecv", comm_);
+        }
+        return done(ncclGroupEnd());
+      }
       case Collective::broadcast:
         return done(ncclBroadcast(call.in.data, call.out.data, in, type, call.root, comm_, stream));
       case Collective::reduce:
