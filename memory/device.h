@@ -48,7 +48,7 @@ class Device {
   virtual void make_current() {}  // of the calling thread
 
   [[nodiscard]] virtual void* allocate(
-      std::size_t bytes) = 0;  // 64-byte aligned, zero; throws an Error that says how much
+      std::size_t bytes) = 0;  // 256-byte aligned, zero; throws an Error that says how much
   virtual void release(void* pointer, std::size_t bytes) noexcept = 0;
   // Memory of the host that the device copies from and to without a stop; zero.
   [[nodiscard]] virtual void* allocate_host(std::size_t bytes) { return allocate(bytes); }

@@ -82,7 +82,7 @@ struct Invocation {
 // unless the op is declared in_place or the kernel table says that it may run in place.
 struct Kernel {
   std::function<void(const Invocation&)> run;
-  std::size_t workspace = 0;  // bytes, 64-byte aligned, undefined content
+  std::size_t workspace = 0;  // bytes, 256-byte aligned, undefined content
 };
 
 using KernelFactory = std::function<Kernel(const LocalNode&)>;

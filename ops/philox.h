@@ -47,7 +47,10 @@ constexpr std::array<std::uint32_t, 4> philox(std::uint64_t key, std::uint64_t b
 }
 
 constexpr std::uint32_t random_word(std::uint64_t key, std::uint64_t index) {
-  return philox(key, index / 4)[index % 4];
+  // Chosen, not indexed: a GPU's registers have no index, and the four words would go through memory.
+  const auto words = philox(key, index / 4);
+  const std::uint32_t first = (index & 2) == 0 ? words[0] : words[2], second = (index & 2) == 0 ? words[1] : words[3];
+  return (index & 1) == 0 ? first : second;
 }
 
 // Uniform in [0, 1), 32 bits.

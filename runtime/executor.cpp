@@ -44,6 +44,12 @@ std::int64_t MeshCommunicators::sent(Axis axis, Collective collective) const {
   return bytes;
 }
 
+void MeshCommunicators::give_up() const {
+  for (const auto& line : lines_)
+    if (line != nullptr) line->give_up();
+  for (const auto& [key, group] : groups_) group->give_up();
+}
+
 ParameterStore::ParameterStore(Device& device, const Program& program) {
   std::int64_t bytes = 0;
   std::map<std::string, std::int64_t> offsets;
@@ -129,6 +135,8 @@ void Executor::bind(const Step& step, std::size_t i, const MeshCommunicators& me
     }
     const std::int64_t bytes = std::max(bound.call.in.bytes(), ConstSpan(bound.call.out).bytes());
     bound.communicator->reserve(static_cast<std::size_t>(bytes));
+    if (std::find(communicators_.begin(), communicators_.end(), bound.communicator) == communicators_.end())
+      communicators_.push_back(bound.communicator);
   }
 }
 
@@ -206,17 +214,14 @@ void Executor::wait(const WaitPolicy& policy) {
   bool warned = false;
   for (int polls = 0; !done_->is_complete(); ++polls) {
     if (polls < eager_polls) continue;
-    for (const BoundStep& step : steps_)
-      if (step.communicator != nullptr) step.communicator->check_health();
+    for (Communicator* communicator : communicators_) communicator->check_health();
     const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
     const bool is_over = seconds > policy.timeout;
     if (is_over || (seconds > policy.warning && !warned)) {
-      std::map<std::string, std::int64_t> calls;
-      for (const BoundStep& step : steps_)
-        if (step.communicator != nullptr) calls[step.communicator->name()] = step.communicator->calls();
       std::string message = fmt::format("rank {}: the device has not ended a step for {:.1f} s; collectives enqueued:",
                                         compiled_->program.rank, seconds);
-      for (const auto& [name, count] : calls) message += fmt::format(" {} over '{}'", count, name);
+      for (const Communicator* communicator : communicators_)
+        message += fmt::format(" {} over '{}'", communicator->calls(), communicator->name());
       if (is_over) throw running_error("{}", message);
       if (policy.warn) policy.warn(message);
       warned = true;
@@ -228,8 +233,8 @@ void Executor::wait(const WaitPolicy& policy) {
 
 void Executor::record() {
   may_record_ = false;  // one attempt
-  for (const BoundStep& step : steps_) {
-    if (step.communicator == nullptr || step.communicator->is_recordable()) continue;
+  for (const Communicator* communicator : communicators_) {
+    if (communicator->is_recordable()) continue;
     not_recorded_because_ = "collectives go through the host";
     return;
   }

@@ -25,6 +25,8 @@ class MeshCommunicators {
   MeshCommunicators(const Mesh& mesh, const Groups& groups, Communicator& world);
   [[nodiscard]] Communicator* along(Axis axis, const Members& members = {}) const;
   [[nodiscard]] std::int64_t sent(Axis axis, Collective collective) const;  // bytes, by all communicators of the axis
+  // After an error: see Communicator::give_up().
+  void give_up() const;
 
  private:
   std::vector<std::unique_ptr<Communicator>> lines_;
@@ -109,6 +111,7 @@ class Executor {
   StridedCopyFunction copy_;
   std::vector<std::byte*> addresses_;
   std::vector<BoundStep> steps_;
+  std::vector<Communicator*> communicators_;  // of the steps, each once
 
   HostBuffer host_state_;
   Buffer state_;

@@ -83,6 +83,15 @@ std::vector<Feed> Rank::feeds(const StepPlan& step) {
 }
 
 StepResult Rank::run(const StepPlan& step, Executor& executor, const Batch& batch, const StepState& state) {
+  try {
+    return run_to_end(step, executor, batch, state);
+  } catch (...) {
+    mesh_.give_up();  // or the rank's memory could never be freed: the device may stand in a collective
+    throw;
+  }
+}
+
+StepResult Rank::run_to_end(const StepPlan& step, Executor& executor, const Batch& batch, const StepState& state) {
   const Program& program = step.compiled.program;
   for (std::size_t i = 0; i < program.feeds.size(); ++i) {
     const BlockId block = program.feeds[i].block;

@@ -62,6 +62,7 @@ class Rank {
 
  private:
   StepResult run(const StepPlan& step, Executor& executor, const Batch& batch, const StepState& state);
+  StepResult run_to_end(const StepPlan& step, Executor& executor, const Batch& batch, const StepState& state);
 
   [[nodiscard]] std::vector<std::byte> download(const std::byte* from, std::int64_t bytes) const;
 

@@ -6,8 +6,8 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
-#include "memory/arena_planner.h"
 #include "runtime/console/table.h"
+#include "runtime/data/feed.h"
 #include "runtime/file.h"
 #include "runtime/plan_facts.h"
 #include "runtime/plan_text.h"
@@ -48,10 +48,12 @@ std::string host_name() {
 
 // What the loaders of one step's feeds take: every batch that is prefetched, and the one handed out.
 std::int64_t planned_batches(const StepPlan& step, int prefetch_depth) {
-  std::int64_t bytes = 0;
-  for (const FeedBlock& feed : step.compiled.program.feeds)
-    bytes += align_up(step.compiled.program.blocks[static_cast<std::size_t>(feed.block)].bytes());
-  return bytes * (prefetch_depth + 1);
+  std::size_t lines = 0;
+  for (const FeedBlock& feed : step.compiled.program.feeds) {
+    const Block& block = step.compiled.program.blocks[static_cast<std::size_t>(feed.block)];
+    lines += Batch::lines_of(static_cast<std::size_t>(block.bytes()));
+  }
+  return static_cast<std::int64_t>(lines * sizeof(Batch::CacheLine)) * (prefetch_depth + 1);
 }
 
 }  // namespace

@@ -46,6 +46,7 @@ if(CTRAIN_CUDA_VERSION)
   string(APPEND CMAKE_CUDA_FLAGS " -std=c++20")
   set(CMAKE_CUDA_STANDARD 20)
   set(CMAKE_CUDA_STANDARD_REQUIRED OFF)
+  set(CMAKE_CUDA_RUNTIME_LIBRARY Shared)  # the one that the C++ sources link
   enable_language(CUDA)
   set(CTRAIN_CUDA_RUNTIME CUDA::cudart)
   set(CTRAIN_CUDA_OPS CUDA::cublasLt ${CTRAIN_CUDNN_LIBRARY})

@@ -20,7 +20,10 @@ class CudaEvent final : public Event {
   void synchronize() override { check(cudaEventSynchronize(event_), "cudaEventSynchronize"); }
   [[nodiscard]] bool is_complete() override {
     const cudaError_t status = cudaEventQuery(event_);
-    if (status == cudaErrorNotReady) return false;
+    if (status == cudaErrorNotReady) {
+      forget_last_error();
+      return false;
+    }
     check(status, "a step failed");
     return true;
   }
@@ -87,13 +90,15 @@ class CudaDevice final : public Device {
     ++allocations_;
     void* pointer = nullptr;
     if (cudaMalloc(&pointer, bytes) != cudaSuccess) {
-      (void)cudaGetLastError();  // it would be told again by the next call
+      forget_last_error();
       std::size_t free = 0, total = 0;
       check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
       throw running_error("out of memory: {} bytes were asked for on {} (device {}), of which {} of {} are free", bytes,
                           name_, index_, free, total);
     }
+    // cudaMemset returns before it is done, and our streams do not wait for the stream that it runs on.
     check(cudaMemset(pointer, 0, bytes), "cudaMemset");
+    check(cudaStreamSynchronize(cudaStreamLegacy), "cudaStreamSynchronize");
     return pointer;
   }
   void release(void* pointer, std::size_t) noexcept override { cudaFree(pointer); }
@@ -102,7 +107,7 @@ class CudaDevice final : public Device {
     ++allocations_;
     void* pointer = nullptr;
     if (cudaMallocHost(&pointer, bytes) != cudaSuccess) {
-      (void)cudaGetLastError();
+      forget_last_error();
       throw running_error("out of memory: {} bytes were asked for in pinned host memory", bytes);
     }
     std::fill_n(static_cast<std::byte*>(pointer), bytes, std::byte{0});
@@ -147,7 +152,7 @@ class CudaDevice final : public Device {
       cudaGraph_t broken = nullptr;
       (void)cudaStreamEndCapture(handle(stream), &broken);
       if (broken != nullptr) cudaGraphDestroy(broken);
-      (void)cudaGetLastError();
+      forget_last_error();
       throw;
     }
     cudaGraph_t graph = nullptr;
@@ -163,7 +168,7 @@ class CudaDevice final : public Device {
 int count() {
   int devices = 0;
   if (cudaGetDeviceCount(&devices) == cudaSuccess) return devices;
-  (void)cudaGetLastError();
+  forget_last_error();
   return 0;  // no driver, or none that fits
 }
 

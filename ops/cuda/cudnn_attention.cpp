@@ -181,6 +181,7 @@ std::optional<AttentionShape> shape_of(const LocalNode& node) {
                              native(qkv.dtype)};
   if (node.attributes.real("rate") > 0 || lse != DType::f32 || !in_order || shape.width % 8 != 0 || qkv.elements() == 0)
     return std::nullopt;
+  if (shape.tokens == 1) return std::nullopt;  // cuDNN's own front end refuses it
   return shape;
 }
 

@@ -1,4 +1,4 @@
-// Elementwise kernels: each thread takes neighbours that fill an access of 16 bytes. Operands start at multiples of 64
+// Elementwise kernels: each thread takes neighbours that fill an access of 16 bytes. Operands start at multiples of 256
 // bytes, so that such an access is aligned wherever its first element's index is a multiple of its width.
 #pragma once
 

@@ -118,8 +118,13 @@ class Communicator {
   // ascending).
   virtual std::unique_ptr<Communicator> subgroup(const std::vector<int>& members, const std::string& name) = 0;
 
-  // Throws what has gone wrong since with calls that a device carries out on its own.
+  // Throws what has gone wrong since with calls that a device carries out on its own, or with another rank, so that
+  // they will never end.
   virtual void check_health() {}
+
+  // Ends this member's part in calls that a device still carries out: nobody will join them. Its memory can be freed
+  // then; the communicator is of no use any more.
+  virtual void give_up() {}
 
   // Ends every other member's wait with an error that carries this message (called where a rank fails).
   virtual void abort(const std::string& message) = 0;

@@ -34,6 +34,11 @@ class GlooCommunicator final : public PairwiseCommunicator {
     return std::make_unique<GlooCommunicator>(mesh_, group, static_cast<int>(position), std::move(world_ranks), name);
   }
 
+  void check_health() override {
+    if (const std::string failure = mesh_->rendezvous().failure(); !failure.empty())
+      throw running_error("rank {}: ended with {} calls made over '{}': {}", world_rank(), calls(), name(), failure);
+  }
+
   void abort(const std::string& message) override {
     mesh_->rendezvous().fail(fmt::format("rank {} failed: {}", world_rank(), message));
   }

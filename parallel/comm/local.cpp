@@ -44,6 +44,11 @@ class LocalCommunicator final : public Communicator {
                                                static_cast<int>(position), std::move(world_ranks), name);
   }
 
+  void check_health() override {
+    if (const std::string failure = shared_->failure(); !failure.empty())
+      throw running_error("rank {}: ended with {} calls made over '{}': {}", world_rank(), calls(), name(), failure);
+  }
+
   void abort(const std::string& message) override {
     shared_->fail(fmt::format("rank {} failed: {}", world_rank(), message));
   }

@@ -4,6 +4,8 @@
 
 #include <array>
 #include <cstring>
+#include <exception>
+#include <thread>
 
 #include "memory/error.h"
 #include "parallel/comm/device_communicator.h"
@@ -33,8 +35,11 @@ class NcclCommunicator final : public Communicator {
         comm_(comm),
         stream_(&stream) {}
 
-  // A communicator that others have left cannot be closed in order.
-  ~NcclCommunicator() override { is_broken_ ? ncclCommAbort(comm_) : ncclCommDestroy(comm_); }
+  // A communicator that others may have left cannot be closed in order.
+  ~NcclCommunicator() override {
+    if (aborting_.joinable()) return;
+    std::uncaught_exceptions() > exceptions_ ? ncclCommAbort(comm_) : ncclCommDestroy(comm_);
+  }
 
   void reserve(std::size_t) override {}  // NCCL's own buffers do not depend on the calls
   [[nodiscard]] bool is_recordable() const override { return true; }
@@ -48,15 +53,21 @@ class NcclCommunicator final : public Communicator {
   }
 
   void abort(const std::string& message) override {
-    is_broken_ = true;
+    give_up();
     host_->abort(message);
   }
 
+  // At once it tells the kernels to end. Then it waits until no recorded work holds the communicator, which the thread
+  // that owns that work must not wait for.
+  void give_up() override {
+    if (!aborting_.joinable()) aborting_ = std::jthread([comm = comm_] { ncclCommAbort(comm); });
+  }
+
   void check_health() override {
+    host_->check_health();
     ncclResult_t status = ncclSuccess;
     check(ncclCommGetAsyncError(comm_, &status), "ncclCommGetAsyncError", comm_);
     if (status == ncclSuccess || status == ncclInProgress) return;
-    is_broken_ = true;
     throw running_error("rank {}: collectives over '{}' (so far {}): {} ({})", world_rank(), name(), calls(),
                         ncclGetErrorString(status), ncclGetLastError(comm_));
   }
@@ -75,9 +86,17 @@ class NcclCommunicator final : public Communicator {
         return done(ncclAllReduce(call.in.data, call.out.data, in, type, operation, comm_, stream));
       case Collective::reduce_scatter:
         return done(ncclReduceScatter(call.in.data, call.out.data, out, type, operation, comm_, stream));
-      case Collective::all_to_all:
-        return done(
-            ncclAlltoAll(call.in.data, call.out.data, in / static_cast<std::size_t>(size()), type, comm_, stream));
+      case Collective::all_to_all: {  // ncclAlltoAll came with NCCL 2.28: later than CUDA 13.0
+        const std::int64_t part = call.in.count / size();
+        check(ncclGroupStart(), "ncclGroupStart", comm_);
+        for (int member = 0; member < size(); ++member) {
+          const void* to = call.in.part(member * part, part).data;
+          void* from = call.out.part(member * part, part).data;
+          check(ncclSend(to, static_cast<std::size_t>(part), type, member, comm_, stream), "ncclSend", comm_);
+          check(ncclRecv(from, static_cast<std::size_t>(part), type, member, comm_, stream), "ncclRecv", comm_);
+        }
+        return done(ncclGroupEnd());
+      }
       case Collective::broadcast:
         return done(ncclBroadcast(call.in.data, call.out.data, in, type, call.root, comm_, stream));
       case Collective::reduce:
@@ -98,7 +117,8 @@ class NcclCommunicator final : public Communicator {
   Communicator* host_;
   ncclComm_t comm_;
   Stream* stream_;
-  bool is_broken_ = false;
+  const int exceptions_ = std::uncaught_exceptions();  // that were in flight at construction
+  std::jthread aborting_;
 };
 
 std::unique_ptr<Communicator> make_world(Communicator& host, Device& device, Stream& stream) {

@@ -29,7 +29,7 @@ Batch BatchAssembler::make_batch() const {
   Batch batch;
   for (const Feed& feed : feeds_) {
     const std::size_t bytes = static_cast<std::size_t>(feed.length * row_elements(feed)) * size_of(feed.type);
-    batch.buffers.emplace_back((bytes + sizeof(Batch::CacheLine) - 1) / sizeof(Batch::CacheLine));
+    batch.buffers.emplace_back(Batch::lines_of(bytes));
   }
   return batch;
 }

@@ -50,6 +50,9 @@ struct Batch {
   struct alignas(64) CacheLine {
     std::byte bytes[64];
   };
+  [[nodiscard]] static std::size_t lines_of(std::size_t bytes) {
+    return (bytes + sizeof(CacheLine) - 1) / sizeof(CacheLine);
+  }
   std::vector<std::vector<CacheLine>> buffers;  // one per feed, aligned for the widest vector instructions
 };
 

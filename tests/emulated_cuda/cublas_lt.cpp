@@ -98,8 +98,9 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, const cublasLtMatmulDescOpaque_t
                               const void* a, const cublasLtMatrixLayoutOpaque_t* layout_a, const void* b,
                               const cublasLtMatrixLayoutOpaque_t* layout_b, const void* beta, const void*,
                               const cublasLtMatrixLayoutOpaque_t* layout_c, void* d,
-                              const cublasLtMatrixLayoutOpaque_t*, const cublasLtMatmulAlgo_t*, void*, std::size_t,
-                              cudaStream_t) {
+                              const cublasLtMatrixLayoutOpaque_t*, const cublasLtMatmulAlgo_t*, void* workspace,
+                              std::size_t, cudaStream_t) {
+  if (reinterpret_cast<std::uintptr_t>(workspace) % 256 != 0) return CUBLAS_STATUS_INVALID_VALUE;
   const float of_product = *static_cast<const float*>(alpha), of_c = *static_cast<const float*>(beta);
   const bool across_a = product->operation_a == CUBLAS_OP_T, across_b = product->operation_b == CUBLAS_OP_T;
   const std::int64_t depth = across_a ? layout_a->rows : layout_a->columns;

@@ -28,7 +28,7 @@ class HeapDevice final : public Device {
     if (bytes > 0) std::memcpy(to, from, bytes);  // of no bytes, the pointer may be null
   }
 
-  static constexpr std::align_val_t alignment{64};
+  static constexpr std::align_val_t alignment{256};
   std::unique_ptr<Device> cpu_ = make_cpu_device();
 };
 

@@ -83,6 +83,16 @@ TEST_CASE("a rank that throws ends the others' waits, in every group") {
   CHECK(messages[4] == "out of paper");
 }
 
+TEST_CASE("a rank that only waits for its device sees that another has failed") {
+  const auto messages = failures(2, patient, [](Communicator& world) {
+    const auto pair = world.subgroup({0, 1}, "pair");
+    if (world.rank() == 1) throw std::runtime_error("out of paper");
+    for (;;) pair->check_health();
+  });
+  CHECK(messages[0] == "rank 0: ended with 0 calls made over 'pair': rank 1 failed: out of paper");
+  CHECK(messages[2] == "out of paper");
+}
+
 TEST_CASE("a failure at any moment ends every rank and lets no rank unwind under another's reads") {
   for (int round = 0; round < 50; ++round) {
     std::vector<std::int64_t> completed(4);
