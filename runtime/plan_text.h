@@ -11,6 +11,7 @@ namespace ctrain {
 // and calls per collective and axis, FLOPs, of one rank.
 [[nodiscard]] std::string plan_text(const Plan& plan);
 
+[[nodiscard]] std::string batch_text(const Plan& plan);    // "32 in 4 micro-batches, 3 of these to a step"
 [[nodiscard]] std::string bytes_text(std::int64_t bytes);  // "1.50 MiB"
 
 }  // namespace ctrain

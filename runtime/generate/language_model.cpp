@@ -31,7 +31,7 @@ LanguageModel::LanguageModel(const JobOptions& job, std::int64_t sequence_length
   on_ = std::make_unique<RankDevice>(make_cpu_device());
   store_ = std::make_unique<ParameterStore>(*on_->device, local);
   arena_ = std::make_unique<Buffer>(*on_->device, static_cast<std::size_t>(compiled_.memory.arena_bytes));
-  mesh_ = std::make_unique<MeshCommunicators>(mode.mesh, *world_);
+  mesh_ = std::make_unique<MeshCommunicators>(mode.mesh, local.groups, *world_);
   executor_ = std::make_unique<Executor>(compiled_, *store_, arena_->data(), *mesh_, *on_);
   load_initial_weights(local, checkpoint, [&](const std::string& name, const std::vector<std::byte>& data) {
     std::memcpy(store_->data(name), data.data(), data.size());

@@ -18,7 +18,7 @@
 namespace ctrain {
 namespace {
 
-const std::map<std::string, std::string> later_options = {{"--profile-steps", "train"}, {"--trace", "plan"}};
+const std::map<std::string, std::string> later_options = {{"--profile-steps", "train"}};
 
 // Long options with `-` for `_`, up to "--".
 std::vector<std::string> normalised(std::vector<std::string> arguments) {
@@ -98,6 +98,9 @@ void add_plan(CLI::App& app, Options& options) {
       ->type_name("R")
       ->check(number<int>(0, "a rank >= 0"));
   app.add_flag("--json", options.plan.json, "one JSON object for scripts, with every tensor");
+  app.add_option("--trace", options.plan.trace,
+                 "also write the pipeline's timetable to a file that Perfetto and chrome://tracing open")
+      ->type_name("FILE");
 }
 
 // Where no launcher says it.
