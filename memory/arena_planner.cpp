@@ -8,8 +8,10 @@
 namespace ctrain {
 namespace {
 
-// An order is repaired so often: the block that stands highest goes first, where it gets a low place.
+// An order is repaired so often: the block that stands highest goes first, where it gets a low place. Repairs end
+// earlier where blocks are many: after so many comparisons of two of them (a fraction of a second).
 constexpr int most_repairs = 30;
+constexpr std::int64_t most_comparisons = 4'000'000;
 
 // The blocks that have a place already, by the periods of time in which they live: a block is compared with its
 // contemporaries alone, so that hundreds of thousands of short-lived blocks find theirs at once.
@@ -36,6 +38,7 @@ class PlacedBlocks {
     const int first_period = block.first / period_length_;
     for (int period = first_period; period <= block.last / period_length_; ++period)
       for (const Placed& other : periods_[static_cast<std::size_t>(period)]) {
+        ++comparisons_;
         const bool was_seen = period > first_period && other.first / period_length_ < period;
         if (!was_seen && other.first <= block.last && block.first <= other.last)
           taken_.emplace_back(other.begin, other.end);
@@ -49,6 +52,8 @@ class PlacedBlocks {
     return offset;
   }
 
+  [[nodiscard]] std::int64_t comparisons() const { return comparisons_; }  // so far
+
  private:
   struct Placed {
     int first, last;          // steps
@@ -56,6 +61,7 @@ class PlacedBlocks {
   };
   std::vector<std::vector<Placed>> periods_;
   int period_length_;
+  std::int64_t comparisons_ = 0;
   std::vector<std::pair<std::int64_t, std::int64_t>> taken_;  // by the contemporaries of the block at hand
 };
 
@@ -121,6 +127,7 @@ ArenaPlan plan_arena(const std::vector<ArenaBlock>& blocks) {
     std::stable_sort(order.begin(), order.end(), before);
     attempt(order);
     for (int repair = 0; repair < most_repairs && !good_enough(); ++repair) {
+      if (placed.comparisons() > most_comparisons) break;
       const auto highest = std::max_element(order.begin(), order.end(), [&](int a, int b) { return end(a) < end(b); });
       std::rotate(order.begin(), highest, highest + 1);
       attempt(order);

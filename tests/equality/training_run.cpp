@@ -128,7 +128,8 @@ void RunCollector::train(const JobOptions& job, Communicator& world, int steps) 
   const Dataset& dataset = tokens ? static_cast<const Dataset&>(sequences) : images;
   const TransformPipeline pipeline =
       test::pipeline(dataset, tokens ? std::vector<Setting>() : augmentation().list(), job.seed);
-  BatchAssembler assembler(dataset, pipeline, {job.samples_per_step(), true, false, job.seed}, Rank::feeds(plan.training));
+  BatchAssembler assembler(dataset, pipeline, {job.samples_per_step(), true, false, job.seed},
+                           Rank::feeds(plan.training));
   Batch data = assembler.make_batch();
   for (int step = 0; step < steps; ++step) {
     const std::int64_t per_epoch = assembler.sampler().steps_per_epoch();
