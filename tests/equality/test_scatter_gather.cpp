@@ -8,7 +8,7 @@ namespace {
 
 JobOptions job_with(int tensor, bool scatter_gather) {
   JobOptions job = vit_job({"1d", 1, tensor}, DType::f64);
-  job.pipeline = {.stages = 2, .micro_batches = 3, .scatter_gather = scatter_gather};
+  job.pipeline = {.stages = 2, .micro_batches = 3, .cuts = {}, .scatter_gather = scatter_gather};
   return job;
 }
 

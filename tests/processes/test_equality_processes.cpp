@@ -28,7 +28,7 @@ void combine(TrainingRun& run, Communicator& world) {
 void check(const MeshCase& mesh, int stages, DType real, double gradient_bound, double loss_bound,
            Communicator& world) {
   JobOptions job = vit_job(mesh, real);
-  if (stages > 1) job.pipeline = {.stages = stages, .micro_batches = micro_batches};
+  if (stages > 1) job.pipeline = {.stages = stages, .micro_batches = micro_batches, .cuts = {}};
   RunCollector collector;
   collector.train(job, world, steps);
   TrainingRun run = collector.result();

@@ -27,7 +27,7 @@ JobOptions deep_job(PipelineOptions pipeline) {
 }
 
 TEST_CASE("Parts of a pipeline: blocks, FLOPs, parameters, stored micro-batches", "[pipeline][plan_facts]") {
-  const Plan plan = make_plan(deep_job({.stages = 4, .micro_batches = 8}), 1);
+  const Plan plan = make_plan(deep_job({.stages = 4, .micro_batches = 8, .cuts = {}}), 1);
   const PipelineFacts facts = pipeline_facts(plan);
   REQUIRE((facts.parts.size() == 4 && facts.stages.size() == 4));
   Flops flops;
@@ -50,7 +50,7 @@ TEST_CASE("Parts of a pipeline: blocks, FLOPs, parameters, stored micro-batches"
 }
 
 TEST_CASE("Accumulated batches go through the pipeline as one", "[pipeline][plan_facts]") {
-  JobOptions job = deep_job({.stages = 2, .micro_batches = 4, .schedule = "gpipe"});
+  JobOptions job = deep_job({.stages = 2, .micro_batches = 4, .schedule = "gpipe", .cuts = {}});
   job.accumulation = 3;
   const PipelineFacts facts = pipeline_facts(make_plan(job, 0));
   CHECK(facts.timetable.schedule.micro_batches == 12);
@@ -58,12 +58,13 @@ TEST_CASE("Accumulated batches go through the pipeline as one", "[pipeline][plan
 }
 
 TEST_CASE("The pipeline as text", "[pipeline][plan]") {
-  const Plan plan = make_plan(deep_job({.stages = 2, .chunks = 2, .micro_batches = 4, .schedule = "interleaved"}), 0);
+  const Plan plan =
+      make_plan(deep_job({.stages = 2, .chunks = 2, .micro_batches = 4, .schedule = "interleaved", .cuts = {}}), 0);
   CHECK_THAT(pipeline_text(plan), Contains("Pipeline: interleaved of 2 stages with 2 chunks each; uniform partition; "
                                            "4 micro-batches a step\n") &&
                                       Contains("0-1, 4-5") && Contains("2-3, 6-7") && Contains("\nrank 1  .") &&
                                       Contains("F0: forward of micro-batch 0"));
-  CHECK(pipeline_text(make_plan(deep_job({.micro_batches = 4}), 0)).empty());
+  CHECK(pipeline_text(make_plan(deep_job({.micro_batches = 4, .cuts = {}}), 0)).empty());
 }
 
 }  // namespace

@@ -62,7 +62,8 @@ TEST_CASE("a checkpoint of any pipeline goes on on another mesh", "[resume][pipe
   }
 }
 
-TEST_CASE("every tensor is stored once, a shared one too, and starts the same on every mesh", "[checkpoint][pipeline]") {
+TEST_CASE("every tensor is stored once, a shared one too, and starts the same on every mesh",
+          "[checkpoint][pipeline]") {
   Runs runs(config);
   REQUIRE(runs.train("one", "{}", 0) == 0);
   for (const char* mesh : {grid, vee, replicas}) {

@@ -50,8 +50,10 @@ TEST_CASE("schedules and chunks", "[config][pipeline]") {
 }
 
 TEST_CASE("both keys of the chunks must agree", "[config][pipeline]") {
-  const std::string model = "model: {type: vit, img_size: 32, hidden_size: 48, num_heads: 6, depth: 8, num_chunks: 4}\n";
-  const std::string rest = test::valid_text.substr(test::valid_text.find('\n') + 1) + "parallel: {pipeline: 2}\n"
+  const std::string model =
+      "model: {type: vit, img_size: 32, hidden_size: 48, num_heads: 6, depth: 8, num_chunks: 4}\n";
+  const std::string rest = test::valid_text.substr(test::valid_text.find('\n') + 1) +
+                           "parallel: {pipeline: 2}\n"
                            "NUM_MICRO_BATCHES: 4\n";
   CHECK(load_configuration_text(model + rest, "run.yaml").pipeline.chunks == 4);
   CHECK(load_configuration_text(model + rest + "NUM_CHUNKS: 4\n", "run.yaml").pipeline.chunks == 4);
@@ -72,13 +74,15 @@ TEST_CASE("micro-batches are required, divide the batch as the mode splits it, a
   CHECK(problem("parallel: {pipeline: 2}\nNUM_MICRO_BATCHES: 5\n") ==
         "run.yaml:7:20: NUM_MICRO_BATCHES: '5': expected a divisor of the batch of a data-parallel rank, 24; nearest 4 "
         "and 6");
-  CHECK(problem("parallel: {pipeline: 2, tensor: {size: 4, mode: 2d}}\nNUM_MICRO_BATCHES: 8\n") ==
-        "run.yaml:7:20: NUM_MICRO_BATCHES: '8': expected a divisor of the batch of a data-parallel rank, 24 / 2 (mode 2d "
-        "over 4 ranks splits each micro-batch 2 ways); nearest 6 and 12");
+  CHECK(
+      problem("parallel: {pipeline: 2, tensor: {size: 4, mode: 2d}}\nNUM_MICRO_BATCHES: 8\n") ==
+      "run.yaml:7:20: NUM_MICRO_BATCHES: '8': expected a divisor of the batch of a data-parallel rank, 24 / 2 (mode 2d "
+      "over 4 ranks splits each micro-batch 2 ways); nearest 6 and 12");
   CHECK_THAT(problem("NUM_MICRO_BATCHES: 48\n"), Contains("nearest 24"));
-  CHECK(problem("parallel: {pipeline: 2}\nNUM_MICRO_BATCHES: 3\nNUM_CHUNKS: 2\n", {"model.depth=4"}) ==
-        "run.yaml:7:20: NUM_MICRO_BATCHES: '3': 3 micro-batches: schedule interleaved takes a multiple of its 2 stages; "
-        "nearest 2 and 4");
+  CHECK(
+      problem("parallel: {pipeline: 2}\nNUM_MICRO_BATCHES: 3\nNUM_CHUNKS: 2\n", {"model.depth=4"}) ==
+      "run.yaml:7:20: NUM_MICRO_BATCHES: '3': 3 micro-batches: schedule interleaved takes a multiple of its 2 stages; "
+      "nearest 2 and 4");
 }
 
 TEST_CASE("the model must have a block for every part", "[config][pipeline]") {
@@ -116,9 +120,11 @@ TEST_CASE("ranks of a pipeline", "[config][pipeline]") {
   CHECK(problem(text, {}, 6) ==
         "run.yaml:7:40: parallel.tensor.size: '2': expected pipeline * tensor, 2 * 2, to be a divisor of the number of "
         "ranks, 6; nearest numbers of ranks for these sizes: 4 and 8");
-  CHECK(problem(text, {"parallel.tensor=1"}, 3) ==
-        "run.yaml:7:22: parallel.pipeline.size: '2': expected pipeline * tensor, 2 * 1, to be a divisor of the number of "
-        "ranks, 3; nearest numbers of ranks for these sizes: 2 and 4");
-  CHECK(problem(text, {"parallel.data=3"}, 8) ==
-        "--set: parallel.data: '3': expected data * pipeline * tensor to be the number of ranks, 8, but 3 * 2 * 2 is 12");
+  CHECK(
+      problem(text, {"parallel.tensor=1"}, 3) ==
+      "run.yaml:7:22: parallel.pipeline.size: '2': expected pipeline * tensor, 2 * 1, to be a divisor of the number of "
+      "ranks, 3; nearest numbers of ranks for these sizes: 2 and 4");
+  CHECK(
+      problem(text, {"parallel.data=3"}, 8) ==
+      "--set: parallel.data: '3': expected data * pipeline * tensor to be the number of ranks, 8, but 3 * 2 * 2 is 12");
 }

@@ -33,7 +33,8 @@ TEST_CASE("defaults are filled in, synonyms and shorthands become the full form"
         "[{type: LossHook, priority: 0}, {type: SaveCheckpointHook, interval: 1, checkpoint_dir: checkpoints, "
         "save_by_iter: "
         "false, priority: 10}]");
-  CHECK(root["parallel"].inline_text() == "{data: 1, pipeline: {size: 1, schedule: 1f1b, partition: uniform, cuts: [], scatter_gather: true}, tensor: "
+  CHECK(root["parallel"].inline_text() ==
+        "{data: 1, pipeline: {size: 1, schedule: 1f1b, partition: uniform, cuts: [], scatter_gather: true}, tensor: "
         "{size: 1, mode: null, depth: null}}");
   CHECK(root["SEED"].integer() == 1024);
   CHECK(root["NUM_EPOCHS"].integer() == 1);
