@@ -69,7 +69,7 @@ void check_pipeline(const Setting& root, const JobOptions& options, Problems& pr
     for (const std::vector<Shape>& known : different) check_shape(root["TENSOR_SHAPE"], known, problems);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::usage) throw;
-    problems.refuse(root.at("parallel.pipeline"), "parallel.pipeline", error.what());
+    problems.refuse(root.at("parallel.pipeline.size"), "parallel.pipeline", error.what());
   }
 }
 

@@ -95,7 +95,7 @@ TEST_CASE("VisionTransformerFromConfig and its parts are vit", "[config]") {
   CHECK(run.root["model"].inline_text() ==
         "{type: vit, img_size: 32, patch_size: 4, in_channels: 3, num_classes: 7, hidden_size: 48, depth: 2, "
         "num_heads: 6, mlp_ratio: 2.0, qkv_bias: true, representation_size: null, dropout: 0.0, "
-        "attention_dropout: 0.2, drop_path: 0.1, init_method: torch, layer_norm_epsilon: 1e-05}");
+        "attention_dropout: 0.2, drop_path: 0.1, init_method: torch, layer_norm_epsilon: 1e-05, init_from: null}");
   CHECK(run.root["model"]["layer_norm_epsilon"].location().text() == "run.py:7:63");
   CHECK(run.warnings.empty());
 }

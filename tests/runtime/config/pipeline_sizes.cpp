@@ -63,7 +63,7 @@ TEST_CASE("both keys of the chunks must agree", "[config][pipeline]") {
   } catch (const Error& error) {
     message = error.what();
   }
-  CHECK(message == "run.yaml:1:82: model.num_chunks: '4': expected 2, as at run.yaml:8:13");
+  CHECK(message == "run.yaml:1:87: model.num_chunks: '4': expected 2, as at run.yaml:8:13");
 }
 
 TEST_CASE("micro-batches are required, divide the batch as the mode splits it, and fit the schedule",
