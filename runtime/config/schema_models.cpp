@@ -65,12 +65,13 @@ Component gpt2() {
           {"depth", size, "null", "number of blocks", {"num_layers", "n_layer"}},
           {"num_heads", size, "null", "attention heads; divides hidden_size", {"num_attention_heads", "n_head"}},
           {"mlp_ratio", real(0), "4.0", "width inside a block's MLP, in units of hidden_size"},
-          {"dropout", real_below(0, 1), "0.0", "after attention and MLP"},
-          {"attention_dropout", real_below(0, 1), "0.0", "on attention weights"},
-          {"embed_dropout", real_below(0, 1), "0.0", "after the embeddings"},
+          {"dropout", real_below(0, 1), "0.0", "after attention and MLP", {"drop_rate"}},
+          {"attention_dropout", real_below(0, 1), "0.0", "on attention weights", {"attn_drop_rate"}},
+          {"embed_dropout", real_below(0, 1), "0.0", "after the embeddings", {"embed_drop_rate"}},
           {"tie_word_embeddings", boolean(), "true", "the word table is the output head too"},
           {"layer_norm_epsilon", real(0), "1e-05", "added to the variance"},
           init_from(),
+          later("checkpoint", boolean(), {}, {"false"}),
       },
   };
 }

@@ -94,6 +94,9 @@ std::unique_ptr<Dataset> open_tokens(const Arguments& arguments) {
   for (const char* other : {"shape", "num_classes", "target_shape"})
     if (arguments.has(other))
       throw arguments.error(other, "give it, or vocab_size and seq_len for token sequences, not both");
+  for (const char* needed : {"vocab_size", "seq_len"})
+    if (!arguments.has(needed))
+      throw arguments.error("", fmt::format("'{}' is missing: token sequences need it", needed));
   return std::make_unique<SyntheticTokens>(positive_argument(arguments, "size", 1024, most_elements),
                                            positive_argument(arguments, "seq_len", 0, most_elements),
                                            positive_argument(arguments, "vocab_size", 0, most_elements),

@@ -85,7 +85,8 @@ TEST_CASE("A .py file is told its line, its missing components, the recipes that
   check_refused(place, {"--config", "bad.py"}, {"2 problems", "bad.py:2:1: 'for': expected", "bad.py:3:5: 'print'"});
   place.write("sizes.py", "BATCH_SIZE = 4\n");
   check_refused(place, {"--config", "sizes.py"}, {"sizes.py: ", "hyper-parameters only", "--recipe vit_cifar10|gpt2"});
-  check_refused(place, {"--config", "sizes.py", "--recipe", "gpt2"}, {"--recipe gpt2", "not built yet"});
+  check_refused(place, {"--config", "sizes.py", "--recipe", "gpt2"},
+                {"--recipe gpt2:", "train_data.dataset.path", "the environment has no variable DATA"});
   check_refused(place, {"--config", "sizes.py", "--recipe", "vit"}, {"--recipe: 'vit'", "vit_cifar10|gpt2"});
 }
 

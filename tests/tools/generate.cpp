@@ -7,13 +7,13 @@ namespace ctrain {
 namespace {
 
 const char* const language_model = R"(BATCH_SIZE: 8
-NUM_EPOCHS: 40
+NUM_EPOCHS: 50
 model: {type: gpt2, vocab_size: 300, n_positions: 32, n_embd: 48, n_layer: 2, n_head: 4}
 train_data:
   dataset: {type: TextDataset, path: text.txt, seq_len: 32, split: all}
   dataloader: {shuffle: true}
 loss: CrossEntropyLoss
-optimizer: {type: AdamW, lr: 5e-3}
+optimizer: {type: AdamW, lr: 3e-3}
 peak_flops: 1e12
 )";
 
@@ -25,7 +25,7 @@ TEST_CASE("A trained model goes on with a text", "[generate]") {
   place.write("config.yaml", language_model);
   const std::vector<std::string> cached{"env", "CTRAIN_CACHE=" + (place.path() / "cache").string()};
   const Ended trained = place.run(
-      {"--config", "config.yaml", "--steps", "200", "--output", "run", "--set", "checkpoints={every: 200}", "--quiet"},
+      {"--config", "config.yaml", "--steps", "300", "--output", "run", "--set", "checkpoints={every: 300}", "--quiet"},
       cached);
   INFO(trained.error);
   REQUIRE(trained.exit_code == 0);
@@ -33,7 +33,7 @@ TEST_CASE("A trained model goes on with a text", "[generate]") {
     CHECK_THAT(place.read("run/metrics.jsonl"), Catch::Matchers::Contains(key));
 
   const auto generated = [&](const std::vector<std::string>& options) {
-    std::vector<std::string> arguments{"generate", "--checkpoint", "run/checkpoints/step_200"};
+    std::vector<std::string> arguments{"generate", "--checkpoint", "run/checkpoints/step_300"};
     arguments.insert(arguments.end(), options.begin(), options.end());
     const Ended ended = place.run(arguments, cached);
     CHECK(ended.error.empty());

@@ -29,7 +29,7 @@ CLI::Validator number(Number least, const std::string& expected, Number most = s
           ""};
 }
 
-inline CLI::Validator choice(std::vector<std::string> built, std::vector<std::string> later = {}) {
+inline CLI::Validator one_of(std::vector<std::string> built, std::vector<std::string> later = {}) {
   return {[built = std::move(built), later = std::move(later)](const std::string& written) {
             if (std::find(built.begin(), built.end(), written) != built.end()) return std::string();
             if (std::find(later.begin(), later.end(), written) != later.end())

@@ -71,7 +71,7 @@ void add_threads(CLI::App& app, Options& options) {
 void add_device(CLI::App& app, Options& options) {
   app.add_option("--device", options.device, "auto, cpu or cuda\n--device cpu")
       ->type_name("NAME")
-      ->check(choice({"auto", "cpu", "cuda"}));
+      ->check(one_of({"auto", "cpu", "cuda"}));
 }
 
 void add_ranks(CLI::App& app, Options& options) {
@@ -83,7 +83,7 @@ void add_ranks(CLI::App& app, Options& options) {
   app.add_option("--backend", options.backend,
                  "local, mpi, gloo or nccl (default: nccl on GPUs, else\nwhat goes with the launcher)\n--backend gloo")
       ->type_name("NAME")
-      ->check(choice({"local", "mpi", "gloo", "nccl"}));
+      ->check(one_of({"local", "mpi", "gloo", "nccl"}));
   app.add_option("--timeout", options.timeout,
                  "a collective that stands so long ends the job\n--timeout 60 (default: 600)")
       ->type_name("SECONDS")
@@ -170,7 +170,7 @@ void add_benchmark(CLI::App& app, Options& options) {
   add("-l,--layers", benchmark.sizes.layers, "linear layers (default: 2)", 1, 1000);
   add("-w,--warmup-steps", benchmark.warmup_steps, "steps before those measured (default: 10)", 0, 1 << 30);
   add("-p,--profile-steps", benchmark.profile_steps, "steps measured (default: 50)", 1, 1 << 20);
-  app.add_option("-m,--model", "mlp, the only one")->type_name("NAME")->check(choice({"mlp"}));
+  app.add_option("-m,--model", "mlp, the only one")->type_name("NAME")->check(one_of({"mlp"}));
   add_device(app, options);
   app.add_flag("--json", options.benchmark_json, "one JSON object instead of the table");
 }
@@ -212,7 +212,7 @@ struct ConsoleFlags {
     app.add_flag("--no-progress", no_progress, "no progress bar");
     app.add_option("--log-level", level, "error, warning, info or debug\n--log-level warning")
         ->type_name("NAME")
-        ->check(choice({"error", "warning", "info", "debug"}));
+        ->check(one_of({"error", "warning", "info", "debug"}));
   }
   void apply(Options& options) const {
     options.show_progress = !quiet && !no_progress;

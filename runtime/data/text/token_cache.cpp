@@ -55,7 +55,7 @@ class BuildLock {
   BuildLock(fs::path path, const Logger* logger) : path_(std::move(path)) {
     descriptor_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (descriptor_ < 0 || ::flock(descriptor_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
-    if (logger != nullptr) logger->info("waiting for another process, which tokenises the same text");
+    if (logger != nullptr) logger->debug("waiting for another process, which tokenises the same text");
     while (::flock(descriptor_, LOCK_EX) != 0 && errno == EINTR) continue;
   }
   BuildLock(const BuildLock&) = delete;

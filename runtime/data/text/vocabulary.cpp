@@ -2,8 +2,8 @@
 
 #include <bitset>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "memory/error.h"
 #include "runtime/data/text/byte_alphabet.h"
@@ -47,6 +47,11 @@ class Assembly {
   Assembly(std::string vocab_place, std::string merges_place)
       : vocab_place_(std::move(vocab_place)), merges_place_(std::move(merges_place)) {}
 
+  void expect(std::size_t tokens) {
+    ids_.reserve(tokens);
+    bytes_.reserve(tokens);
+  }
+
   void add_token(const std::string& printable, const Json& id) {
     if (!id.is_number_integer()) fail("the id of '{}' is {}: expected an integer", printable, id.dump());
     const auto number = id.get<std::int64_t>();
@@ -82,7 +87,9 @@ class Assembly {
   static constexpr std::int64_t most_tokens = std::int64_t{1} << 28;
 
   void add_merges(Vocabulary& vocabulary, const std::vector<WrittenMerge>& merges) const {
-    std::set<std::pair<std::int32_t, std::int32_t>> seen;
+    std::unordered_set<std::uint64_t> seen;  // left and right ids
+    seen.reserve(merges.size());
+    vocabulary.merges.reserve(merges.size());
     for (const WrittenMerge& merge : merges) {
       const auto id = [&](const std::string& token) {
         const auto found = ids_.find(token);
@@ -91,8 +98,9 @@ class Assembly {
                             merge.left, merge.right, vocab_place_, token);
         return found->second;
       };
-      vocabulary.merges.push_back({id(merge.left), id(merge.right), id(merge.left + merge.right)});
-      if (!seen.emplace(vocabulary.merges.back().left, vocabulary.merges.back().right).second)
+      const std::int32_t left = id(merge.left), right = id(merge.right);
+      vocabulary.merges.push_back({left, right, id(merge.left + merge.right)});
+      if (!seen.insert(static_cast<std::uint64_t>(left) << 32 | static_cast<std::uint32_t>(right)).second)
         throw usage_error("{}: '{} {}' stands here a second time", merge.place, merge.left, merge.right);
     }
   }
@@ -121,6 +129,7 @@ class Assembly {
 
 void add_tokens(Assembly& assembly, const Json& vocab, const fs::path& path) {
   if (!vocab.is_object()) throw usage_error("{}: expected a JSON object of tokens and their ids", path.string());
+  assembly.expect(vocab.size());
   for (const auto& [token, id] : vocab.items()) assembly.add_token(token, id);
 }
 

@@ -23,7 +23,7 @@ TEST_CASE("A task on a terminal is one line with a bar") {
   progress.update(0.1, start + milliseconds(99));
   CHECK(captured.text().empty());
   progress.update(0.5, start + seconds(90));
-  CHECK(captured.text() == "\r\033[Kcounting  [===============>" + std::string(14, ' ') + "]   50 %  1:30 left");
+  CHECK(captured.text() == "\r\033[Kcounting  [==============>" + std::string(14, ' ') + "]   50 %  1:30 left");
 }
 
 TEST_CASE("Elsewhere a task is a message now and then") {

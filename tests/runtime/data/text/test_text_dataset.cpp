@@ -263,7 +263,7 @@ TEST_CASE("Problems with text data are told at their place in the configuration"
 TEST_CASE("One text for training and testing is split; two are taken whole") {
   const auto splits = [](const std::string& train, const std::string& test) {
     const Configuration job = load_configuration_text(
-        "GLOBAL_BATCH_SIZE: 4\nmodel: {type: mlp, dims: [12, 10]}\noptimizer: {type: SGD, lr: 0.1}\n"
+        "GLOBAL_BATCH_SIZE: 4\nmodel: {type: gpt2}\noptimizer: {type: SGD, lr: 0.1}\n"
         "loss: {type: CrossEntropyLoss}\ntrain_data: {dataset: {type: TextDataset, " +
             train + "}}\ntest_data: {dataset: {type: TextDataset, " + test + "}}\n",
         "job.yaml");

@@ -70,7 +70,7 @@ TEST_CASE("Hugging Face's tokenizer.json of byte-level BPE is read") {
     return read_vocabulary(folder / "tokenizer.json");
   };
   CHECK(Tokenizer(read()).encode("abcab<|endoftext|>") == std::vector<std::int32_t>{257, 256, 258});
-  json["model"]["merges"] = {{"a", "b"}, {"ab", "c"}};
+  json["model"]["merges"] = Json::array({Json::array({"a", "b"}), Json::array({"ab", "c"})});
   CHECK(read().merges.size() == 2);
   json["pre_tokenizer"]["add_prefix_space"] = true;
   CHECK_THAT(usage_message([&] { (void)read(); }),
