@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <functional>
 #include <numeric>
-#include <utility>
 
 namespace ctrain {
 namespace {
@@ -27,42 +26,51 @@ class PlacedBlocks {
   }
 
   void add(const ArenaBlock& block, std::int64_t offset) {
-    const Placed placed{block.first, block.last, offset, offset + align_up(block.bytes)};
-    for (int period = block.first / period_length_; period <= block.last / period_length_; ++period)
-      periods_[static_cast<std::size_t>(period)].push_back(placed);
+    const Placed placed{offset, offset + align_up(block.bytes), block.first, block.last};
+    for (int at = block.first / period_length_; at <= block.last / period_length_; ++at) {
+      std::vector<Placed>& period = periods_[static_cast<std::size_t>(at)];
+      period.insert(std::upper_bound(period.begin(), period.end(), placed, is_below), placed);
+    }
   }
 
   // The lowest offset that is free during the block's whole life.
   [[nodiscard]] std::int64_t lowest_free(const ArenaBlock& block) {
-    taken_.clear();
-    const int first_period = block.first / period_length_;
-    for (int period = first_period; period <= block.last / period_length_; ++period)
+    const int first_period = block.first / period_length_, last_period = block.last / period_length_;
+    if (first_period == last_period) return lowest_free(block, periods_[static_cast<std::size_t>(first_period)]);
+    contemporaries_.clear();
+    for (int period = first_period; period <= last_period; ++period)
       for (const Placed& other : periods_[static_cast<std::size_t>(period)]) {
-        ++comparisons_;
         const bool was_seen = period > first_period && other.first / period_length_ < period;
-        if (!was_seen && other.first <= block.last && block.first <= other.last)
-          taken_.emplace_back(other.begin, other.end);
+        if (!was_seen) contemporaries_.push_back(other);
       }
-    std::sort(taken_.begin(), taken_.end());
-    std::int64_t offset = 0;
-    for (const auto& [begin, end] : taken_) {
-      if (offset + align_up(block.bytes) <= begin) break;
-      offset = std::max(offset, end);
-    }
-    return offset;
+    std::sort(contemporaries_.begin(), contemporaries_.end(), is_below);
+    return lowest_free(block, contemporaries_);
   }
 
   [[nodiscard]] std::int64_t comparisons() const { return comparisons_; }  // so far
 
  private:
   struct Placed {
-    int first, last;          // steps
     std::int64_t begin, end;  // bytes
+    int first, last;          // steps
   };
-  std::vector<std::vector<Placed>> periods_;
+  static bool is_below(const Placed& a, const Placed& b) { return a.begin < b.begin; }
+
+  // Among others that stand in the order of their places.
+  std::int64_t lowest_free(const ArenaBlock& block, const std::vector<Placed>& others) {
+    std::int64_t offset = 0;
+    for (const Placed& other : others) {
+      if (offset + align_up(block.bytes) <= other.begin) break;
+      ++comparisons_;
+      if (other.first <= block.last && block.first <= other.last) offset = std::max(offset, other.end);
+    }
+    return offset;
+  }
+
+  std::vector<std::vector<Placed>> periods_;  // each in the order of places
   int period_length_;
   std::int64_t comparisons_ = 0;
-  std::vector<std::pair<std::int64_t, std::int64_t>> taken_;  // by the contemporaries of the block at hand
+  std::vector<Placed> contemporaries_;  // of the block at hand
 };
 
 int step_count(const std::vector<ArenaBlock>& blocks) {
