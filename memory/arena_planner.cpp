@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <functional>
 #include <numeric>
-#include <utility>
 
 namespace ctrain {
 namespace {
@@ -19,35 +18,46 @@ class PlacedBlocks {
  public:
   // As many periods as pay off: few blocks are soon compared.
   PlacedBlocks(std::size_t blocks, int steps)
-      : periods_(std::clamp<std::size_t>(blocks / 32, 1, 512)),
-        period_length_(steps / static_cast<int>(periods_.size()) + 1) {}
+      : lists_(1 + std::clamp<std::size_t>(blocks / 32, 1, 512)),
+        heads_(lists_.size()),
+        period_length_(steps / static_cast<int>(lists_.size() - 1) + 1) {}
 
   void clear() {
-    for (std::vector<Placed>& period : periods_) period.clear();
+    for (std::vector<Placed>& list : lists_) list.clear();
   }
 
   void add(const ArenaBlock& block, std::int64_t offset) {
-    const Placed placed{block.first, block.last, offset, offset + align_up(block.bytes)};
-    for (int period = block.first / period_length_; period <= block.last / period_length_; ++period)
-      periods_[static_cast<std::size_t>(period)].push_back(placed);
+    const Placed placed{offset, offset + align_up(block.bytes), block.first, block.last};
+    const std::size_t first = period_of(block.first), last = period_of(block.last);
+    const auto is_below = [](const Placed& a, const Placed& b) { return a.begin < b.begin; };
+    const auto insert = [&](std::vector<Placed>& list) {
+      list.insert(std::upper_bound(list.begin(), list.end(), placed, is_below), placed);
+    };
+    if (last - first >= many_periods) return insert(lists_[0]);
+    for (std::size_t at = first; at <= last; ++at) insert(lists_[at]);
   }
 
-  // The lowest offset that is free during the block's whole life.
+  // The lowest offset that is free during the block's whole life: from 0 up, past every contemporary that it would
+  // still reach into. Each list is gone through once, since the offset only rises.
   [[nodiscard]] std::int64_t lowest_free(const ArenaBlock& block) {
-    taken_.clear();
-    const int first_period = block.first / period_length_;
-    for (int period = first_period; period <= block.last / period_length_; ++period)
-      for (const Placed& other : periods_[static_cast<std::size_t>(period)]) {
-        ++comparisons_;
-        const bool was_seen = period > first_period && other.first / period_length_ < period;
-        if (!was_seen && other.first <= block.last && block.first <= other.last)
-          taken_.emplace_back(other.begin, other.end);
-      }
-    std::sort(taken_.begin(), taken_.end());
+    const std::size_t first = period_of(block.first), last = period_of(block.last);
+    heads_[0] = 0;
+    for (std::size_t at = first; at <= last; ++at) heads_[at] = 0;
     std::int64_t offset = 0;
-    for (const auto& [begin, end] : taken_) {
-      if (offset + align_up(block.bytes) <= begin) break;
-      offset = std::max(offset, end);
+    const auto rise_past = [&](std::size_t at) {
+      const std::vector<Placed>& list = lists_[at];
+      const std::int64_t before = offset;
+      std::size_t& head = heads_[at];
+      for (; head < list.size() && list[head].begin < offset + align_up(block.bytes); ++head) {
+        ++comparisons_;
+        const Placed& other = list[head];
+        if (other.first <= block.last && block.first <= other.last) offset = std::max(offset, other.end);
+      }
+      return offset > before;
+    };
+    for (bool rose = true; rose;) {
+      rose = rise_past(0);
+      for (std::size_t at = first; at <= last; ++at) rose = rise_past(at) || rose;
     }
     return offset;
   }
@@ -56,13 +66,17 @@ class PlacedBlocks {
 
  private:
   struct Placed {
-    int first, last;          // steps
     std::int64_t begin, end;  // bytes
+    int first, last;          // steps
   };
-  std::vector<std::vector<Placed>> periods_;
+  static constexpr std::size_t many_periods = 4;
+  [[nodiscard]] std::size_t period_of(int step) const { return 1 + static_cast<std::size_t>(step / period_length_); }
+
+  // Of the long-lived blocks, which would be in many periods; then of each period. In the order of places.
+  std::vector<std::vector<Placed>> lists_;
+  std::vector<std::size_t> heads_;  // how far a search has gone in each
   int period_length_;
   std::int64_t comparisons_ = 0;
-  std::vector<std::pair<std::int64_t, std::int64_t>> taken_;  // by the contemporaries of the block at hand
 };
 
 int step_count(const std::vector<ArenaBlock>& blocks) {

@@ -40,9 +40,14 @@ Mesh::Mesh(std::vector<MeshAxis> axes) : axes_(std::move(axes)), stride_(axes_.s
   }
 }
 
-Axis Mesh::axis(const std::string& name) const {
+std::optional<Axis> Mesh::find(const std::string& name) const {
   for (std::size_t i = 0; i < axes_.size(); ++i)
     if (axes_[i].name == name) return static_cast<Axis>(i);
+  return std::nullopt;
+}
+
+Axis Mesh::axis(const std::string& name) const {
+  if (const std::optional<Axis> found = find(name)) return *found;
   throw running_error("the mesh {} has no axis {}", text(), name);
 }
 

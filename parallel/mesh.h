@@ -7,6 +7,7 @@
 #include <array>
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -50,6 +51,7 @@ class Mesh {
   [[nodiscard]] int size() const { return size_; }  // ranks
   [[nodiscard]] const std::vector<MeshAxis>& axes() const { return axes_; }
   [[nodiscard]] Axis axis(const std::string& name) const;  // throws where there is none
+  [[nodiscard]] std::optional<Axis> find(const std::string& name) const;
   [[nodiscard]] const std::string& name(Axis axis) const { return axes_[axis].name; }
   [[nodiscard]] int size(Axis axis) const { return axes_[axis].size; }
   [[nodiscard]] int size(const Axes& axes) const;              // product

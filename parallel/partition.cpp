@@ -10,8 +10,6 @@
 namespace ctrain {
 namespace {
 
-constexpr const char* pipeline_axis = "pipe";
-
 bool over_batch(const Value* value) { return value->dims.contains({'b'}); }
 
 Phase phase_of(Action action) {
@@ -99,9 +97,27 @@ class Partitioner {
   void hand_over(const std::vector<const Value*>& values, int from, int to) {
     const int sender = schedule_.place(from).rank, receiver = schedule_.place(to).rank;
     for (const Value* value : values) {
-      const Layout layout = lowering_.table_layout(value);
-      send(value, layout, {sender, receiver}, sender);
+      send(value, transfer_layout(value), {sender, receiver}, sender);
+      if (stage_ == receiver) lowering_.set(value, lowering_.in_layout(value, lowering_.table_layout(value)));
     }
+  }
+
+  // No two ranks of a tensor group send the same, where a dimension divides.
+  [[nodiscard]] Layout transfer_layout(const Value* value) const {
+    Layout layout = lowering_.table_layout(value);
+    if (!options_.scatter_gather) return layout;
+    const Mesh& mesh = timed_.mesh;
+    for (std::size_t i = 0; i < mode_.mesh.axes().size(); ++i) {
+      const auto axis = static_cast<Axis>(i);
+      if (mesh.size(axis) == 1 || axis == axis_ || axis == mesh.axis("data") || layout.uses(axis)) continue;
+      for (const Name name : value->dims) {
+        const Axes split = layout.of(value->dims, name).with(axis);
+        if (name == Name{'b'} || program_.dimensions.padded(name) % mesh.size(split) != 0) continue;
+        layout.of(value->dims, name) = split;
+        break;
+      }
+    }
+    return layout;
   }
 
   // A broadcast from `root`, a stage, to the others of a group.

@@ -12,7 +12,8 @@
 //           several contributions are reduced once.
 // pipeline  A rank's instructions are unrolled into its one list of steps, each with the blocks of its micro-batch;
 // what
-//           crosses a boundary between stages is sent in the layout of the mode's table. See pipeline/stage_map.h.
+//           crosses a boundary between stages is sent in the layout of the mode's table, or a finer one. See
+//           pipeline/stage_map.h.
 // SUMMA     is used exactly where two names of a product want the same axis (parallel/tensor/summa.h), and a ring where
 //           attention meets split tokens (parallel/tensor/ring_attention.h).
 #pragma once
@@ -34,6 +35,9 @@ struct PartitionOptions {
   // Forwards alone, for graphs without a backward pass. The stages are those of the mode's axis `pipe`.
   Schedule schedule = make_schedule("1f1b", 1, 1, 1);
   std::vector<int> first_blocks = {0};  // of the model's parts, by position (pipeline/stage_cut.h)
+  // What lies whole on all ranks of a tensor group (1d's residual stream) crosses a boundary in parts: each rank sends
+  // its own, and the receivers gather them. Colossal-AI's scatter-gather.
+  bool scatter_gather = true;
 };
 
 [[nodiscard]] Program partition(const Graph& graph, const Mode& mode, int rank, const PartitionOptions& options);

@@ -5,6 +5,7 @@
 #include "memory/error.h"
 #include "parallel/tensor/layout_wish.h"
 #include "runtime/config/nearest.h"
+#include "runtime/pipeline_check.h"
 
 namespace ctrain {
 namespace {
@@ -103,14 +104,13 @@ LossOptions loss_options(const Setting& loss) {
 }
 
 // The configuration's wanted layouts; each must fit a parameter and divide it.
-std::vector<LayoutWish> layout_wishes(const Setting& root, const JobOptions& options) {
+std::vector<LayoutWish> layout_wishes(const Setting& root, const JobOptions& options, Problems& problems) {
   std::vector<LayoutWish> wishes;
   if (root["layout"].members().empty()) return wishes;
   const StepGraph step = build_step(*options.model, {true, options.sample, options.target}, options.global_batch,
                                     options.precision(), options.loss, options.optimizer);
   const Mode mode = mode_of(options);
   const Dimensions dimensions = mode.dimensions(*step.graph);
-  Problems problems;
   for (const auto& [pattern, entry] : root["layout"].members()) {
     const Setting& split = entry["split"];
     const LayoutWish wish{pattern,
@@ -134,7 +134,6 @@ std::vector<LayoutWish> layout_wishes(const Setting& root, const JobOptions& opt
     }
     wishes.push_back(wish);
   }
-  problems.throw_if_any();
   return wishes;
 }
 
@@ -168,6 +167,8 @@ JobOptions job_options(const Configuration& config) {
   options.data = config.data;
   options.tensor = config.tensor;
   options.depth = config.depth;
+  options.pipeline = config.pipeline;
+  options.accumulation = config.accumulation;
   options.global_batch = config.global_batch;
   options.real = root["dtype"].text() == "fp64" ? DType::f64 : DType::f32;
   if (root.has("mixed_precision")) options.mixed_precision = real_type(root["mixed_precision"].text());
@@ -175,7 +176,10 @@ JobOptions job_options(const Configuration& config) {
   options.evaluation = root.has("test_data");
   options.record = root["cuda_graph"].boolean();
   options.allow_tf32 = root["allow_tf32"].boolean();
-  options.layout = layout_wishes(root, options);
+  Problems problems;
+  options.layout = layout_wishes(root, options, problems);
+  check_pipeline(root, options, problems);
+  problems.throw_if_any();
   return options;
 }
 
@@ -187,7 +191,7 @@ std::unique_ptr<Job> open_job(Configuration configuration, const Logger* logger)
   job->options = job_options(config);
   const std::uint64_t seed = job->options.seed;
 
-  job->train = std::move(*open_split(root["train_data"], "train_data", config.global_batch, seed, logger));
+  job->train = std::move(*open_split(root["train_data"], "train_data", job->options.samples_per_step(), seed, logger));
   check_data(root, job->train, "train_data");
   if (root.has("test_data")) {
     job->test = open_split(root["test_data"], "test_data", config.global_batch, seed, logger);

@@ -38,8 +38,10 @@ std::vector<int> first_blocks(const Graph& graph, const PipelineOptions& pipelin
     const bool trains = std::any_of(parameters.begin() + range.first, parameters.begin() + range.last,
                                     [](double count) { return count > 0; });
     if (!trains)
-      throw usage_error("part {} of the pipeline, block{} {} to {} of the model, has no parameters; cut it elsewhere",
-                        result.size(), range.last - range.first == 1 ? "" : "s", range.first, range.last - 1);
+      throw usage_error("part {} of the pipeline, block{} of the model, has no parameters; cut it elsewhere",
+                        result.size(),
+                        range.last - range.first == 1 ? fmt::format(" {}", range.first)
+                                                      : fmt::format("s {} to {}", range.first, range.last - 1));
     result.push_back(range.first);
   }
   return result;

@@ -15,6 +15,7 @@ struct PipelineOptions {
   std::string schedule = "1f1b";      // a name in the registry of schedules
   std::string partition = "uniform";  // balanced: by parameters; balanced_flops: by FLOPs; customized: at `cuts`
   std::vector<int> cuts;              // the first blocks of all parts but the first
+  bool scatter_gather = true;         // PartitionOptions::scatter_gather
 };
 
 // The first block of every part of the model, by position. Usage errors as in parallel/pipeline/stage_cut.h, and where

@@ -15,13 +15,14 @@ StepPlan plan_step(const JobOptions& options, const Mode& mode, int rank, bool t
   const ModelOptions model_options{training, options.sample, options.target};
   StepPlan plan;
   const std::int64_t samples = training ? options.samples_per_step() : options.global_batch;
-  plan.graph = build_step(*options.model, model_options, samples, options.precision(), options.loss,
-                          options.optimizer, options.gradient_handlers);
+  plan.graph = build_step(*options.model, model_options, samples, options.precision(), options.loss, options.optimizer,
+                          options.gradient_handlers);
   PartitionOptions partition_options{.seed = options.seed, .keep_gathered = false, .fetch = plan.graph.metrics()};
   if (training && options.keep_gradients)
     for (Value* parameter : plan.graph.graph->parameters())
       partition_options.fetch.push_back(plan.graph.gradients.at(parameter));
   partition_options.schedule = schedule_of(options.pipeline, options.accumulation, training);
+  partition_options.scatter_gather = options.pipeline.scatter_gather;
   partition_options.first_blocks = first_blocks(*plan.graph.graph, options.pipeline);
   Program program = partition(*plan.graph.graph, mode, rank, partition_options);
   fuse(program);
@@ -71,6 +72,9 @@ Plan make_plan(const JobOptions& options, int rank) {
   plan.tf32 = options.allow_tf32 && options.device != "cpu";
   cuda::tf32_allowed() = plan.tf32;
   plan.seed = options.seed;
+  plan.pipeline = options.pipeline;
+  plan.accumulation = options.accumulation;
+  plan.global_batch = options.global_batch;
   plan.training = plan_step(options, mode, rank, true);
   if (options.evaluation) plan.evaluation = std::make_unique<StepPlan>(plan_step(options, mode, rank, false));
   return plan;

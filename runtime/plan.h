@@ -61,6 +61,9 @@ struct Plan {
   bool record = true;
   bool tf32 = false;  // products of fp32 operands
   std::uint64_t seed = 0;
+  PipelineOptions pipeline;
+  int accumulation = 1;           // batches of an optimizer step
+  std::int64_t global_batch = 0;  // of one batch
   StepPlan training;
   std::unique_ptr<StepPlan> evaluation;             // nullptr where none was asked for
   [[nodiscard]] std::int64_t arena_bytes() const;   // the larger of the two programs' arenas: they share one

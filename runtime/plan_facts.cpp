@@ -1,13 +1,12 @@
 #include "runtime/plan_facts.h"
 
 #include <algorithm>
+#include <tuple>
 
 namespace ctrain {
 namespace {
 
-bool is_backward(const Program& program, std::size_t step) {
-  return program.segment_of(step).phase == Phase::backward;
-}
+bool is_backward(const Program& program, std::size_t step) { return program.segment_of(step).phase == Phase::backward; }
 
 // Where `made`, the step that writes the block first, stands decides between forward and backward.
 ArenaKind kind_of(const Program& program, const Block& block, std::size_t made) {
@@ -149,13 +148,19 @@ std::vector<ArenaTensor> arena_tensors(const Program& program) {
   }
   std::sort(order.begin(), order.end());
   std::vector<ArenaTensor> result;
+  std::map<std::tuple<const Value*, ArenaKind, Layout, std::string>, std::size_t> known;
   for (const auto& [step, id] : order) {
     const Block& block = program.blocks[static_cast<std::size_t>(id)];
     const Value& value = *block.value;
     const ArenaKind kind = kind_of(program, block, static_cast<std::size_t>(std::max(step, 0)));
+    const std::string made_by = maker_text(program, made, step);
+    const auto [it, fresh] = known.try_emplace({&value, kind, block.layout, made_by}, result.size());
+    if (!fresh) {
+      ++result[it->second].count;
+      continue;
+    }
     const std::string suffix = value.is_copy_of_parameter() ? fmt::format(".{}", name_of(value.dtype)) : ".grad";
-    result.push_back({value.like == nullptr ? value.name : value.like->name + suffix, &block, kind,
-                      maker_text(program, made, step)});
+    result.push_back({value.like == nullptr ? value.name : value.like->name + suffix, &block, kind, made_by});
   }
   return result;
 }

@@ -69,6 +69,7 @@ struct ArenaTensor {
   const Block* block = nullptr;
   ArenaKind kind = ArenaKind::activation;
   std::string made_by;  // the op, or the collective and its axis
+  int count = 1;        // how many of it a step makes: one for every micro-batch, or whenever it is wanted again
 };
 [[nodiscard]] std::vector<ArenaTensor> arena_tensors(const Program& program);  // in the order in which they are made
 

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "runtime/pipeline_facts.h"
 #include "runtime/plan_facts.h"
 
 namespace ctrain {
@@ -29,7 +30,7 @@ void add_part(Json& json, const Block& block, const Mesh& mesh) {
 Json parameters_json(const Program& program) {
   Json list = Json::array();
   for (const Block& block : program.blocks) {
-    if (block.storage != Block::Storage::parameter) continue;
+    if (block.storage != Block::Storage::parameter || !block.is_held) continue;
     Json& json = list.emplace_back(Json{{"name", block.value->name}, {"shape", block.value->form.shape}});
     add_part(json, block, program.mesh);
   }
@@ -39,8 +40,10 @@ Json parameters_json(const Program& program) {
 Json tensors_json(const Program& program) {
   Json list = Json::array();
   for (const ArenaTensor& tensor : arena_tensors(program)) {
-    Json& json = list.emplace_back(
-        Json{{"name", tensor.name}, {"kind", std::string(name_of(tensor.kind))}, {"made_by", tensor.made_by}});
+    Json& json = list.emplace_back(Json{{"name", tensor.name},
+                                        {"kind", std::string(name_of(tensor.kind))},
+                                        {"made_by", tensor.made_by},
+                                        {"count", tensor.count}});
     add_part(json, *tensor.block, program.mesh);
   }
   return list;
@@ -51,6 +54,33 @@ Json arena_json(const CompiledProgram& compiled) {
   return {{"peak", compiled.memory.arena_bytes},    {"lower_bound", compiled.memory.lower_bound},
           {"steps", compiled.program.steps.size()}, {"fullest_step", use.fullest_step},
           {"at_fullest", json_of(use.at_fullest)},  {"most", json_of(use.most)}};
+}
+
+Json pipeline_json(const Plan& plan) {
+  const PipelineFacts facts = pipeline_facts(plan);
+  const Schedule& schedule = facts.timetable.schedule;
+  Json json = {{"size", plan.pipeline.stages},
+               {"chunks", plan.pipeline.chunks},
+               {"schedule", plan.pipeline.schedule},
+               {"partition", plan.pipeline.partition},
+               {"micro_batches", plan.pipeline.micro_batches},
+               {"bubble", facts.timetable.bubble()}};
+  for (int position = 0; position < schedule.positions(); ++position) {
+    const PartFacts& part = facts.parts[static_cast<std::size_t>(position)];
+    const Place place = schedule.place(position);
+    json["parts"].push_back({{"stage", place.rank},
+                             {"chunk", place.chunk},
+                             {"first_block", part.blocks.first},
+                             {"last_block", part.blocks.last - 1},
+                             {"flops", json_of(Flops{part.forward, part.backward_input + part.backward_weight})}});
+  }
+  for (int stage = 0; stage < schedule.stages; ++stage) {
+    const StageFacts& of = facts.stages[static_cast<std::size_t>(stage)];
+    json["stages"].push_back({{"parameters", of.parameters},
+                              {"stored_micro_batches", of.stored},
+                              {"idle", 1 - facts.timetable.busy(stage) / facts.timetable.length}});
+  }
+  return json;
 }
 
 Json step_json(const StepPlan& step) {
@@ -87,7 +117,9 @@ std::string plan_json(const Plan& plan) {
     json["groups"][name] = plan.mesh.line(plan.rank, axis);
   }
   json["threads"] = plan.threads;
-  json["global_batch"] = program.dimensions.extent({'b'});
+  json["global_batch"] = plan.global_batch;
+  json["gradient_accumulation"] = plan.accumulation;
+  json["pipeline"] = pipeline_json(plan);
   json["dtype"] = std::string(name_of(plan.real));
   json["activation_dtype"] = std::string(name_of(plan.activation));
   json["parameters"] = plan.parameters();

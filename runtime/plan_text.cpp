@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include "runtime/console/folded_table.h"
+#include "runtime/pipeline_text.h"
 #include "runtime/plan_facts.h"
 
 namespace ctrain {
@@ -103,7 +104,7 @@ std::string memory_text(const Plan& plan) {
 std::string parameters_text(const Program& program) {
   FoldedTable table({{"parameter"}, {"shape"}, {"layout"}, {"local shape"}, {"local bytes", right}});
   for (const Block& block : program.blocks)
-    if (block.storage == Block::Storage::parameter)
+    if (block.storage == Block::Storage::parameter && block.is_held)
       table.add_row(block.value->name,
                     {shape_text(block.value->form.shape), block.layout.text(block.operand.dims, program.mesh),
                      shape_text(block.operand.shape), std::to_string(block.bytes())});
@@ -111,9 +112,10 @@ std::string parameters_text(const Program& program) {
 }
 
 std::string tensors_text(const Program& program) {
-  FoldedTable table({{"tensor"}, {"kind"}, {"made by"}, {"layout"}, {"local shape"}, {"local bytes", right}});
+  FoldedTable table(
+      {{"tensor"}, {"kind"}, {"made by"}, {"times", right}, {"layout"}, {"local shape"}, {"local bytes", right}});
   for (const ArenaTensor& tensor : arena_tensors(program))
-    table.add_row(tensor.name, {std::string(name_of(tensor.kind)), tensor.made_by,
+    table.add_row(tensor.name, {std::string(name_of(tensor.kind)), tensor.made_by, std::to_string(tensor.count),
                                 tensor.block->layout.text(tensor.block->operand.dims, program.mesh),
                                 shape_text(tensor.block->operand.shape), std::to_string(tensor.block->bytes())});
   return table.text();
@@ -142,15 +144,25 @@ std::string precision_text(const Plan& plan) {
   return fmt::format("{}{}", name_of(plan.real), plan.tf32 ? " (products in TF32)" : "");
 }
 
+std::string batch_text(const Plan& plan) {
+  const int micro_batches = plan.pipeline.micro_batches;
+  std::string text = fmt::to_string(plan.global_batch);
+  if (micro_batches > 1) text += fmt::format(" in {} micro-batches", micro_batches);
+  if (plan.accumulation > 1) text += fmt::format(", {} of these to a step", plan.accumulation);
+  return text;
+}
+
 std::string plan_text(const Plan& plan) {
   const Program& program = plan.training.compiled.program;
   std::string text = fmt::format("mesh          {} ({} ranks)\n", plan.mesh.text(), plan.mesh.size());
   text += fmt::format("rank          {} at {}\n", plan.rank, plan.mesh.coordinate_text(plan.rank));
   text += fmt::format("threads       {} a rank\n", plan.threads);
-  text += fmt::format("global batch  {}\n", program.dimensions.extent({'b'}));
+  text += fmt::format("global batch  {}\n", batch_text(plan));
   text += fmt::format("precision     {}\n", precision_text(plan));
   text += fmt::format("parameters    {} in the whole model\n", plan.parameters());
-  text += "\n" + groups_text(plan) + "\n" + memory_text(plan) + "\n" + parameters_text(program);
+  text += "\n" + groups_text(plan);
+  if (const std::string pipeline = pipeline_text(plan); !pipeline.empty()) text += "\n" + pipeline;
+  text += "\n" + memory_text(plan) + "\n" + parameters_text(program);
   text += "\nTraining step\n\n" + step_text(plan.training);
   if (plan.evaluation != nullptr) text += "\nEvaluation step\n\n" + step_text(*plan.evaluation);
   return text;

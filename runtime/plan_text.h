@@ -13,7 +13,7 @@ namespace ctrain {
 
 // "fp32", or what of a step is shorter.
 [[nodiscard]] std::string precision_text(const Plan& plan);
-
+[[nodiscard]] std::string batch_text(const Plan& plan);    // "32 in 4 micro-batches, 3 of these to a step"
 [[nodiscard]] std::string bytes_text(std::int64_t bytes);  // "1.50 MiB"
 
 }  // namespace ctrain

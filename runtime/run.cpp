@@ -111,7 +111,7 @@ int run_training(std::unique_ptr<Job> job, const RunOptions& options, const Laun
     if (is_main) write_file(run_folder / "plan.txt", plan_text(plan));
     Rank rank(plan, world, device_place(launch, plan.device, options.backend, world.rank()));
     const Logger rank_log = log.for_rank(world.rank());
-    show_ranks(rank, world, job->options, omp_get_max_threads(), rank_log);
+    show_ranks(rank, world, omp_get_max_threads(), rank_log);
     if (trainer_options.resume_from.empty() && !init_from.empty())
       load_initial_weights(
           plan.training.compiled.program, init_from,

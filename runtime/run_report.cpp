@@ -58,28 +58,31 @@ std::int64_t planned_batches(const StepPlan& step, int prefetch_depth) {
 
 }  // namespace
 
-void show_ranks(const Rank& rank, Communicator& world, const JobOptions& job, int threads, const Logger& logger) {
+void show_ranks(const Rank& rank, Communicator& world, int threads, const Logger& logger) {
   constexpr int most_rows = 32;
   const Plan& plan = rank.plan();
   const std::vector<std::string> hosts = gather(world, host_name()), devices = gather(world, rank.device_text());
-  const auto numbers = gather<2>(world, {static_cast<double>(threads), static_cast<double>(plan.device_bytes())});
+  const auto numbers = gather<3>(
+      world, {static_cast<double>(threads), static_cast<double>(plan.training.compiled.memory.parameter_bytes),
+              static_cast<double>(plan.device_bytes())});
   if (world.rank() != 0) return;
   Table table({{"rank", Table::Align::right},
                {"host"},
                {"device"},
                {"cores", Table::Align::right},
                {"mesh coordinate"},
+               {"parameters", Table::Align::right},
                {"device memory", Table::Align::right}});
   for (int r = 0; r < std::min(world.size(), most_rows); ++r) {
-    const auto& [cores, bytes] = numbers[static_cast<std::size_t>(r)];
+    const auto& [cores, parameters, bytes] = numbers[static_cast<std::size_t>(r)];
     table.add_row({std::to_string(r), hosts[static_cast<std::size_t>(r)], devices[static_cast<std::size_t>(r)],
                    fmt::format("{:.0f}", cores), plan.mesh.coordinate_text(r),
-                   bytes_text(static_cast<std::int64_t>(bytes))});
+                   bytes_text(static_cast<std::int64_t>(parameters)), bytes_text(static_cast<std::int64_t>(bytes))});
   }
   std::string text = table.text();
   if (world.size() > most_rows) text += fmt::format("... and {} more ranks\n", world.size() - most_rows);
   const MemoryPlan& memory = plan.training.compiled.memory;
-  text += fmt::format("mesh {}, global batch {}, {} parameters, {}\n", plan.mesh.text(), job.global_batch,
+  text += fmt::format("mesh {}, global batch {}, {} parameters, {}\n", plan.mesh.text(), batch_text(plan),
                       plan.parameters(), precision_text(plan));
   text +=
       fmt::format("rank 0: parameters {}, optimizer {}, arena {} (lower bound {})", bytes_text(memory.parameter_bytes),

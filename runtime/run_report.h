@@ -9,7 +9,7 @@
 namespace ctrain {
 
 // Rank, host, device, cores, mesh coordinate and memory of every rank (the first 32 of many), batch and parameters.
-void show_ranks(const Rank& rank, Communicator& world, const JobOptions& job, int threads, const Logger& logger);
+void show_ranks(const Rank& rank, Communicator& world, int threads, const Logger& logger);
 
 void write_summary(const std::filesystem::path& path, const TrainingOutcome& outcome, const Job& job, const Rank& rank,
                    Communicator& world);

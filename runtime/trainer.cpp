@@ -78,7 +78,7 @@ TrainingOutcome Trainer::fit() {
   outcome.steps_here = state_.step - first_step;
   outcome.train = state_.train;
   outcome.test = state_.test;
-  const auto batch = static_cast<double>(job_.options.global_batch);
+  const auto batch = static_cast<double>(job_.options.samples_per_step());
   if (!step_seconds_.empty()) outcome.median_samples_per_second = batch / median(step_seconds_);
   return outcome;
 }
@@ -142,9 +142,10 @@ void Trainer::save(const std::filesystem::path& folder) {
     manifest.step = state_.step;
     manifest.epoch = state_.step / state_.steps_per_epoch;
     manifest.step_in_epoch = state_.step % state_.steps_per_epoch;
-    const std::int64_t per_epoch =
-        job_.train.sampler.drop_last ? state_.steps_per_epoch * job_.options.global_batch : job_.train.dataset->size();
-    manifest.samples_seen = manifest.epoch * per_epoch + manifest.step_in_epoch * job_.options.global_batch;
+    const std::int64_t per_epoch = job_.train.sampler.drop_last
+                                       ? state_.steps_per_epoch * job_.options.samples_per_step()
+                                       : job_.train.dataset->size();
+    manifest.samples_seen = manifest.epoch * per_epoch + manifest.step_in_epoch * job_.options.samples_per_step();
     manifest.loss_sum = state_.train.loss;
     manifest.correct_sum = state_.train.correct;
     manifest.sample_sum = state_.train.samples;

@@ -26,10 +26,6 @@ Mode with_micro_batches(Mode mode, int micro_batches) {
   return mode;
 }
 
-std::optional<Axis> micro_batch_axis(const Mesh& mesh) {
-  for (std::size_t i = 0; i < mesh.axes().size(); ++i)
-    if (mesh.axes()[i].name == axis_name) return static_cast<Axis>(i);
-  return std::nullopt;
-}
+std::optional<Axis> micro_batch_axis(const Mesh& mesh) { return mesh.find(axis_name); }
 
 }  // namespace ctrain

@@ -54,11 +54,12 @@ class Simulation {
     }
     const std::string waiting = waiting_ranks(schedule_, next);
     if (!waiting.empty()) throw running_error("pipeline schedule: what ranks compute waits for ever, {}", waiting);
-    for (const std::vector<Span>& spans : table_.computations)
+    for (const std::vector<TimeSpan>& spans : table_.computations)
       if (!spans.empty()) table_.length = std::max(table_.length, spans.back().end);
     for (auto* spans : {&table_.sends, &table_.receives})  // a rank hears from both of its neighbours
-      for (std::vector<Span>& list : *spans)
-        std::stable_sort(list.begin(), list.end(), [](const Span& a, const Span& b) { return a.start < b.start; });
+      for (std::vector<TimeSpan>& list : *spans)
+        std::stable_sort(list.begin(), list.end(),
+                         [](const TimeSpan& a, const TimeSpan& b) { return a.start < b.start; });
     return std::move(table_);
   }
 
@@ -68,7 +69,7 @@ class Simulation {
     if (!is_computation(instruction.action)) return true;
     require(schedule_.has(instruction), "rank {} has {}", rank, text(schedule_, instruction));
     const int position = schedule_.position({static_cast<int>(rank), instruction.chunk}), m = instruction.micro_batch;
-    std::vector<Span>& done = table_.computations[rank];
+    std::vector<TimeSpan>& done = table_.computations[rank];
     double start = done.empty() ? 0 : done.back().end;
     start = std::max(start, ready(instruction.action, position, m));
     if (start == never) return false;
@@ -140,14 +141,14 @@ Timetable make_timetable(const Schedule& schedule, const PartCosts& costs) {
 
 double Timetable::busy(int rank) const {
   double sum = 0;
-  for (const Span& span : computations[static_cast<std::size_t>(rank)]) sum += span.end - span.start;
+  for (const TimeSpan& span : computations[static_cast<std::size_t>(rank)]) sum += span.end - span.start;
   return sum;
 }
 
 double Timetable::ramp(int rank) const { return length - busy(rank) - idle_inside(rank); }
 
 double Timetable::idle_inside(int rank) const {
-  const std::vector<Span>& list = computations[static_cast<std::size_t>(rank)];
+  const std::vector<TimeSpan>& list = computations[static_cast<std::size_t>(rank)];
   return list.empty() ? 0 : list.back().end - list.front().start - busy(rank);
 }
 

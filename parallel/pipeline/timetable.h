@@ -17,15 +17,15 @@ struct PartCosts {
   double forward = 1, backward_input = 1, backward_weight = 1, transfer = 0;
 };
 
-struct Span {
+struct TimeSpan {
   Instruction instruction;
   double start = 0, end = 0;  // seconds from the start of the step
 };
 
 struct Timetable {
   Schedule schedule;
-  std::vector<std::vector<Span>> computations;  // of each rank, in order
-  std::vector<std::vector<Span>> sends, receives;
+  std::vector<std::vector<TimeSpan>> computations;  // of each rank, in order
+  std::vector<std::vector<TimeSpan>> sends, receives;
   double length = 0;  // until the last computation ends
 
   [[nodiscard]] double busy(int rank) const;

@@ -24,7 +24,7 @@ std::string label(const Schedule& schedule, const Instruction& instruction) {
 double shortest(const Timetable& timetable) {
   double result = std::numeric_limits<double>::infinity();
   for (const auto& spans : timetable.computations)
-    for (const Span& span : spans)
+    for (const TimeSpan& span : spans)
       if (span.end > span.start) result = std::min(result, span.end - span.start);
   return result;
 }
@@ -60,7 +60,7 @@ std::string draw(const Timetable& timetable, int width) {
   for (std::size_t rank = 0; rank < timetable.computations.size(); ++rank) {
     std::string row;
     for (std::size_t i = 0; i < slots; ++i) row += fmt::format("{:<{}}", ".", cell);
-    for (const Span& span : timetable.computations[rank]) {
+    for (const TimeSpan& span : timetable.computations[rank]) {
       if (span.end <= span.start) continue;
       const std::size_t start = column(span.start) * cell, end = column(span.end) * cell;
       const std::string name = label(schedule, span.instruction);

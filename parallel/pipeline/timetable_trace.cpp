@@ -11,9 +11,9 @@ std::string chrome_trace(const Timetable& timetable) {
   const auto named = [&](const char* what, std::size_t rank, int thread, const std::string& text) {
     events.push_back({{"name", what}, {"ph", "M"}, {"pid", rank}, {"tid", thread}, {"args", {{"name", text}}}});
   };
-  const auto add = [&](std::size_t rank, int thread, const char* thread_name, const std::vector<Span>& spans) {
+  const auto add = [&](std::size_t rank, int thread, const char* thread_name, const std::vector<TimeSpan>& spans) {
     named("thread_name", rank, thread, thread_name);
-    for (const Span& span : spans)
+    for (const TimeSpan& span : spans)
       events.push_back({{"name", fmt::format("{} {}", name(span.instruction.action), span.instruction.micro_batch)},
                         {"cat", name(span.instruction.action)},
                         {"ph", "X"},

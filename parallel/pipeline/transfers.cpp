@@ -22,8 +22,8 @@ Schedule with_transfers(const Schedule& computations) {
   std::vector<Event> events;
   for (int rank = 0; rank < computations.stages; ++rank) {
     const auto at = static_cast<std::size_t>(rank);
-    for (const Span& span : table.computations[at]) events.push_back({span.start, true, rank, span.instruction});
-    for (const Span& span : table.sends[at]) events.push_back({span.start, false, rank, span.instruction});
+    for (const TimeSpan& span : table.computations[at]) events.push_back({span.start, true, rank, span.instruction});
+    for (const TimeSpan& span : table.sends[at]) events.push_back({span.start, false, rank, span.instruction});
   }
   std::stable_sort(events.begin(), events.end(), [](const Event& a, const Event& b) {
     return std::tie(a.time, a.computes) < std::tie(b.time, b.computes);

@@ -88,7 +88,7 @@ bool takes(const ModeDefinition& definition, const TensorSize& tensor) {
 Mode make_mode(const std::string& name, int data, const TensorSize& tensor, int pipeline) {
   const auto& definition = Registry<ModeDefinition>::instance().get(name.empty() ? "none" : name);
   std::vector<MeshAxis> axes{{"data", data}};
-  if (pipeline > 1) axes.push_back({"pipe", pipeline});
+  if (pipeline > 1) axes.push_back({pipeline_axis, pipeline});
   if (!takes(definition, tensor))
     throw usage_error("tensor parallelism {} over {} ranks{}: it takes {}", name.empty() ? "none" : name, tensor.size,
                       tensor.depth > 1 ? fmt::format(" with depth {}", tensor.depth) : "", definition.rule);

@@ -15,6 +15,8 @@
 
 namespace ctrain {
 
+inline constexpr const char* pipeline_axis = "pipe";  // of the stages, where there are several
+
 using AxisTable = std::map<char, Axes>;  // by the letter of a dimension's name
 
 // One entry of the configuration's `layout`: the parameters whose names fit `pattern` (`*` stands for any text) have

@@ -93,6 +93,7 @@ void load_initial_weights(
   const SafetensorsFile file(file_of(path));
   std::vector<std::byte> stored, whole;
   for (const Block* block : parameters_of(program)) {
+    if (!block->is_held) continue;
     const StoredTensor* tensor = find_tensor(file, block->value->name);
     require(tensor != nullptr, "{} is not in {}", block->value->name, path.string());
     stored.resize(byte_size(*tensor));

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "memory/error.h"
+#include "parallel/tensor/mode.h"
 #include "runtime/checkpoint/public_tensor.h"
 #include "runtime/checkpoint/safetensors.h"
 
@@ -33,6 +34,15 @@ std::vector<StoredTensor> stored_tensors(const std::vector<const Block*>& blocks
   return tensors;
 }
 
+// The ranks that bring a block to a file: those of the first stage that has it.
+std::vector<int> ranks_that_bring(const Program& program, const Block& block) {
+  const std::optional<Axis> pipe = program.mesh.find(pipeline_axis);
+  std::vector<int> ranks;
+  for (int rank = 0; rank < program.mesh.size(); ++rank)
+    if (!pipe || program.mesh.coordinate(rank, *pipe) == block.stage) ranks.push_back(rank);
+  return ranks;
+}
+
 void save_file(const Rank& rank, Communicator& world, const fs::path& folder, const TensorFile& file) {
   const Program& program = rank.plan().training.compiled.program;
   const std::vector<const Block*> blocks = blocks_of(program, file.storage);
@@ -47,12 +57,12 @@ void save_file(const Rank& rank, Communicator& world, const fs::path& folder, co
     parts.resize(bytes * static_cast<std::size_t>(world.size()));
     world.reserve(parts.size());
     const std::int64_t count = block.operand.elements();
-    const std::vector<std::byte> own = rank.read(block.value->name);
+    const std::vector<std::byte> own = block.is_held ? rank.read(block.value->name) : std::vector<std::byte>(bytes);
     world.all_gather({own.data(), count, block.operand.dtype},
                      {parts.data(), count * world.size(), block.operand.dtype});
     if (writer == nullptr) continue;
     whole.resize(byte_size(tensors[i]));
-    for (int r = 0; r < world.size(); ++r)
+    for (const int r : ranks_that_bring(program, block))
       to_whole(program, r, block, parts.data() + bytes * static_cast<std::size_t>(r), whole.data());
     writer->write(tensors[i].name, whole);
   }
@@ -88,6 +98,7 @@ void load_file(const Rank& rank, const fs::path& folder, const TensorFile& descr
   const SafetensorsFile file(folder / description.name);
   std::vector<std::byte> whole;
   for (std::size_t i = 0; i < blocks.size(); ++i) {
+    if (!blocks[i]->is_held) continue;
     whole.resize(byte_size(tensors[i]));
     file.read(tensors[i].name, whole);
     std::vector<std::byte> part(static_cast<std::size_t>(blocks[i]->bytes()));

@@ -69,6 +69,7 @@ constexpr Renamed arguments[] = {
 
 constexpr Renamed moved[] = {
     {"schedule.num_microbatches", "NUM_MICRO_BATCHES"},
+    {"model.num_chunks", "NUM_CHUNKS"},
     {"train_data.dataloader.sampler.shuffle", "train_data.dataloader.shuffle"},
     {"test_data.dataloader.sampler.shuffle", "test_data.dataloader.shuffle"},
 };

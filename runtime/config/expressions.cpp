@@ -141,7 +141,7 @@ class Resolver {
   }
 
   Setting look_up(std::string_view name) {
-    Place place = root_place(root_);
+    SettingPlace place = root_place(root_);
     result_.used.emplace(name.substr(0, name.find('.')));
     bool literal = false;  // inside what came from a reference: resolved already
     for (std::string_view rest = name; !rest.empty();) {

@@ -35,6 +35,9 @@ void complete_text_splits(Setting& root) {
 // Defaults that follow from other keys.
 void complete(Setting& root, const RunSizes& sizes) {
   fill(*root.find("parallel"), "data", Setting::of(sizes.data));
+  fill(*root.find_path("parallel.pipeline"), "schedule", Setting::of(sizes.pipeline.schedule));
+  fill(root, "NUM_MICRO_BATCHES", Setting::of(sizes.pipeline.micro_batches));
+  fill(root, "NUM_CHUNKS", Setting::of(sizes.pipeline.chunks));
   if (!root.has("GLOBAL_BATCH_SIZE")) fill(root, "BATCH_SIZE", Setting::of(sizes.batch_per_data_rank));
   for (const char* part : {"train_data", "test_data"}) {
     Setting* data = root.find(part);

@@ -23,7 +23,7 @@ struct Configuration : RunSizes {
   std::vector<std::string> warnings;  // "file:line:column: NAME: ..."
   std::string name;                   // of the file, without folder and suffix
 
-  [[nodiscard]] int world_size() const { return data * tensor; }
+  [[nodiscard]] int world_size() const { return data * ranks_of_replica(); }
 };
 
 // A name that ends in .py is read as a Colossal-AI style file, any other as YAML. overrides: KEY.PATH=VALUE, in order.

@@ -22,7 +22,7 @@ void place_on_command_line(Setting& value) {
 // The value at a path, which is added with the mappings above it where it is missing; nullptr where something that is
 // no mapping is in the way.
 Setting* find_or_add(Setting& root, std::string_view path) {
-  Place place = root_place(root);
+  SettingPlace place = root_place(root);
   while (!path.empty()) {
     const std::string_view key = path.substr(0, path.find('.'));
     path.remove_prefix(std::min(path.size(), key.size() + 1));

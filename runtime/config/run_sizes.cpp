@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "parallel/tensor/mode.h"
+#include "runtime/config/pipeline_sizes.h"
 
 namespace ctrain {
 namespace {
@@ -65,23 +67,26 @@ bool resolve_data(const Setting& root, std::optional<std::int64_t> world_size, R
   if (data == nullptr) return false;
   if (!data->is_null()) {
     sizes.data = static_cast<int>(data->integer());
-    const std::int64_t needed = std::int64_t{sizes.data} * sizes.tensor;
+    const std::int64_t needed = std::int64_t{sizes.data} * sizes.ranks_of_replica();
     if (!world_size || *world_size == needed) return true;
     problems.add(*data, "parallel.data",
-                 fmt::format("data * tensor to be the number of ranks, {}, but {} * {} is {}", *world_size, sizes.data,
-                             sizes.tensor, needed));
+                 fmt::format("data * pipeline * tensor to be the number of ranks, {}, but {} * {} * {} is {}",
+                             *world_size, sizes.data, sizes.pipeline.stages, sizes.tensor, needed));
     return false;
   }
   if (!world_size) return true;
-  const bool fits =
-      *world_size >= 1 && *world_size <= std::numeric_limits<int>::max() && *world_size % sizes.tensor == 0;
+  const int replica = sizes.ranks_of_replica();
+  const bool fits = *world_size >= 1 && *world_size <= std::numeric_limits<int>::max() && *world_size % replica == 0;
   if (!fits) {
-    problems.add(root.at("parallel.tensor.size"), "parallel.tensor.size",
-                 fmt::format("a divisor of the number of ranks, {}; nearest numbers of ranks for this size: {}",
-                             *world_size, nearest_multiples(*world_size, sizes.tensor)));
+    const std::string key = sizes.tensor > 1 ? "parallel.tensor.size" : "parallel.pipeline.size";
+    problems.add(
+        root.at(key), key,
+        fmt::format("pipeline * tensor, {} * {}, to be a divisor of the number of ranks, {}; nearest numbers "
+                    "of ranks for these sizes: {}",
+                    sizes.pipeline.stages, sizes.tensor, *world_size, nearest_multiples(*world_size, replica)));
     return false;
   }
-  sizes.data = static_cast<int>(*world_size / sizes.tensor);
+  sizes.data = static_cast<int>(*world_size / replica);
   return true;
 }
 
@@ -119,6 +124,19 @@ bool resolve_batch(const Setting& root, RunSizes& sizes, Problems& problems) {
   return true;
 }
 
+// A micro-batch is cut further, as the mode splits the batch.
+void check_micro_batches(const Setting& root, const RunSizes& sizes, Problems& problems) {
+  const std::int64_t most = sizes.batch_per_data_rank / sizes.batch_ways, count = sizes.pipeline.micro_batches;
+  if (most % count == 0) return;
+  const std::string why = sizes.batch_ways == 1
+                              ? ""
+                              : fmt::format(" / {} (mode {} over {} ranks splits each micro-batch {} ways)",
+                                            sizes.batch_ways, sizes.tensor_mode, sizes.tensor, sizes.batch_ways);
+  problems.add(root["NUM_MICRO_BATCHES"], "NUM_MICRO_BATCHES",
+               fmt::format("a divisor of the batch of a data-parallel rank, {}{}; nearest {}",
+                           sizes.batch_per_data_rank, why, nearest_divisors(most, count)));
+}
+
 }  // namespace
 
 std::vector<std::string> tensor_modes() {
@@ -132,11 +150,26 @@ std::string nearest_multiples(std::int64_t value, std::int64_t divisor) {
   return below >= 1 ? fmt::format("{} and {}", below, below + divisor) : fmt::format("{}", below + divisor);
 }
 
+std::string nearest_divisors(std::int64_t value, std::int64_t count) {
+  std::int64_t below = std::min(count, value), above = count + 1;
+  while (value % below != 0) --below;
+  while (above < value && value % above != 0) ++above;
+  return above > value ? fmt::format("{}", below) : fmt::format("{} and {}", below, above);
+}
+
 std::optional<RunSizes> resolve_run_sizes(const Setting& root, std::optional<std::int64_t> world_size,
                                           Problems& problems) {
   RunSizes sizes;
-  if (!resolve_tensor(root, sizes, problems) || !resolve_data(root, world_size, sizes, problems)) return std::nullopt;
-  if (!resolve_batch(root, sizes, problems)) sizes.global_batch = sizes.batch_per_data_rank = 0;
+  const std::optional<PipelineOptions> pipeline = resolve_pipeline(root, problems);
+  if (!resolve_tensor(root, sizes, problems) || !pipeline) return std::nullopt;
+  sizes.pipeline = *pipeline;
+  if (const Setting* batches = root.find("gradient_accumulation"))
+    sizes.accumulation = static_cast<int>(batches->integer());
+  if (!resolve_data(root, world_size, sizes, problems)) return std::nullopt;
+  if (resolve_batch(root, sizes, problems))
+    check_micro_batches(root, sizes, problems);
+  else
+    sizes.global_batch = sizes.batch_per_data_rank = 0;
   return sizes;
 }
 

@@ -151,12 +151,12 @@ void expand_shorthand(Setting& written, const Type& type) {
   written = std::move(expanded);
 }
 
-Place root_place(Setting& root) {
+SettingPlace root_place(Setting& root) {
   static const Type type = mapping(root_fields());
   return {&root, &type, nullptr};
 }
 
-Place step_into(const Place& from, std::string_view key) {
+SettingPlace step_into(const SettingPlace& from, std::string_view key) {
   const Type* type = from.type;
   if (from.setting == nullptr) {  // nothing is written here, but the table may go on
     if (type == nullptr || type->form != Type::Form::mapping) return {};

@@ -103,14 +103,14 @@ const std::vector<Field>* fields_of(const Type& type, const Setting& mapping);
 void expand_shorthand(Setting& written, const Type& type);
 
 // Where a path leads: the value there, if any, and the row that describes it, if any.
-struct Place {
+struct SettingPlace {
   Setting* setting = nullptr;
   const Type* type = nullptr;
   const Field* field = nullptr;
 };
-Place root_place(Setting& root);
+SettingPlace root_place(Setting& root);
 // One step down: a key (under any of its names) or the number of a list's item. Expands shorthands on the way.
-Place step_into(const Place& from, std::string_view key);
+SettingPlace step_into(const SettingPlace& from, std::string_view key);
 // The default of a row as a tree; null where it has none.
 Setting default_of(const Field& field);
 

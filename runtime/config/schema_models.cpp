@@ -33,7 +33,6 @@ Component vit() {
           {"layer_norm_epsilon", real(0), "1e-06", "added to the variance"},
           init_from(),
           later("checkpoint", boolean(), {}, {"false"}),
-          later("num_chunks", integer(1), {}, {"1"}),
       },
   };
 }
@@ -73,7 +72,6 @@ Component gpt2() {
           {"layer_norm_epsilon", real(0), "1e-05", "added to the variance"},
           init_from(),
           later("checkpoint", boolean(), {}, {"false"}),
-          later("num_chunks", integer(1), {}, {"1"}),
       },
   };
 }

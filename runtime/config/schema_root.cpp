@@ -1,4 +1,5 @@
 // The table's top level: the run, its parallel sizes, and where the components stand.
+#include "runtime/config/pipeline_sizes.h"
 #include "runtime/config/run_sizes.h"
 #include "runtime/config/schema.h"
 
@@ -8,8 +9,21 @@ namespace {
 Type parallel_type() {
   const Field data = {"data", nullable(integer(1)), "null",
                       "data-parallel ranks; null: inferred from the number of ranks"};
-  const Field stages = {"size", integer(1), "1", "pipeline stages", {}, {"1"}};
-  const Field pipeline = {"pipeline", mapping({stages}, "size"), "{}", "a size, or `{size: ...}`"};
+  const Field stages = {"size", integer(1), "1", "stages; over 1 with NUM_MICRO_BATCHES"};
+  const Field schedule = {"schedule", nullable(registered_choice(pipeline_schedules)), "null",
+                          "the order of work; null: `1f1b`, or `interleaved` where NUM_CHUNKS is over 1"};
+  const Field partition = {"partition", choice({"uniform", "balanced", "balanced_flops", "customized"}), "uniform",
+                           "how blocks become stages: as many each (the last take a remainder), balanced by "
+                           "parameters, by FLOPs, or `cuts`"};
+  const Field cuts = {"cuts", list_of(integer(1)), "[]",
+                      "of `customized`: the first block of every part of the model but the first"};
+  const Field scatter_gather = {"scatter_gather",
+                                boolean(),
+                                "true",
+                                "under `1d` each rank sends its part of what all of its tensor group have",
+                                {"scatter_gather_tensors"}};
+  const Field pipeline = {"pipeline", mapping({stages, schedule, partition, cuts, scatter_gather}, "size"), "{}",
+                          "stages of the model's blocks: a size, or a mapping"};
   const Field size = {
       "size", integer(1), "1",
       "ranks that share one replica's tensors: a square with `2d`, depth times a square with `2.5d`, a cube with `3d`"};
@@ -55,7 +69,6 @@ std::vector<Field> later_fields() {
   const Type flag = boolean(), count = integer(1), size = real(0);
   return {
       later("fp16", any_mapping, {}, {"{mode: null}"}),
-      later("gradient_accumulation", count, {}, {"1"}),
       later("clip_grad_norm", size, {}, {"0", "0.0"}),
       later("clip_grad_value", size, {}, {"0", "0.0"}),
       later("zero", any_mapping),
@@ -67,9 +80,6 @@ std::vector<Field> later_fields() {
       later("memory", any_mapping, {}, {"{}"}),
       later("activation_memory", text()),
       later("activation_checkpoint", flag, {"CHECKPOINT", "checkpoint"}, {"false"}),
-      later("NUM_MICRO_BATCHES", count, {"num_micro_batches"}, {"1"}),
-      later("NUM_CHUNKS", count, {"num_chunks"}, {"1"}),
-      later("TENSOR_SHAPE", list_of(count), {"tensor_shape"}),
       later("max_ep_size", count, {}, {"1"}),
       later("max_time", text()),
       later("cudnn_benchmark", flag, {}, {"false"}),
@@ -99,6 +109,22 @@ std::vector<Field> make_root_fields() {
        "null",
        "samples of a step in all; instead of BATCH_SIZE",
        {"global_batch_size"}},
+      {"gradient_accumulation", integer(1), "1", "batches whose gradients add up to one optimizer step"},
+      {"NUM_MICRO_BATCHES",
+       nullable(integer(1)),
+       "null",
+       "parts of a data-parallel rank's batch that go through the pipeline one after the other",
+       {"num_micro_batches"}},
+      {"NUM_CHUNKS",
+       nullable(integer(1)),
+       "null",
+       "parts of the model on each stage, over 1: interleaved; `model.num_chunks` is the same key",
+       {"num_chunks"}},
+      {"TENSOR_SHAPE",
+       nullable(list_of(integer(1), 1)),
+       "null",
+       "of what one stage hands to the next for a micro-batch; known anyway, and compared",
+       {"tensor_shape"}},
       {"model", component("model"), required, "what is trained"},
       {"train_data", data_type(), required, "training samples"},
       {"test_data", data_type(), absent, "test samples"},

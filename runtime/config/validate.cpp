@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "runtime/config/pipeline_sizes.h"
+
 namespace ctrain {
 namespace {
 
@@ -125,6 +127,14 @@ void validate_tokens(const Setting& root, const Setting& model, Problems& proble
     problems.add((*loss)["type"], "loss.type", "CrossEntropyLoss, which compares with the next token");
 }
 
+// Blocks that a pipeline can be cut between; 0 of a model that only its builder knows.
+int blocks_of(const Setting& model) {
+  const Setting *depth = given(model, "depth"), *dims = given(model, "dims");
+  if (is_type(model, "mlp")) return dims == nullptr ? 0 : static_cast<int>(dims->list().size()) - 1;
+  const bool has_depth = is_type(model, "vit") || is_type(model, "gpt2");
+  return has_depth && depth != nullptr ? static_cast<int>(depth->integer()) : 0;
+}
+
 void validate_loaders(const Setting& root, std::int64_t batch, Problems& problems) {
   for (const std::string part : {"train_data", "test_data"}) {
     const std::string path = part + ".dataloader.batch_size";
@@ -205,6 +215,8 @@ void validate(const Setting& root, const std::optional<RunSizes>& sizes, Problem
     validate_tokens(root, *model, problems);
     if (is_type(*model, "mlp"))
       validate_mlp(root, *model, loss != nullptr && is_type(*loss, "CrossEntropyLoss"), known, splits, problems);
+    const int blocks = blocks_of(*model);
+    if (sizes && blocks > 0) check_cut(root, sizes->pipeline, blocks, problems);
   }
   if (sizes && sizes->batch_per_data_rank > 0) validate_loaders(root, sizes->batch_per_data_rank, problems);
   validate_datasets(root, problems);

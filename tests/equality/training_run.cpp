@@ -142,11 +142,11 @@ void RunCollector::train(const JobOptions& job, Communicator& world, int steps, 
     if (step > 0) continue;
     const Program& program = plan.training.compiled.program;
     for (const Value* parameter : plan.training.graph.graph->parameters()) {
+      const auto [it, fresh] = run_.gradients.try_emplace(parameter->name);
+      if (fresh) it->second = test::unknown_tensor(program, parameter->dims);
       const auto kept = program.kept.find(plan.training.graph.gradients.at(parameter));
       if (kept == program.kept.end()) continue;  // of another stage
       const BlockId id = kept->second;
-      const auto [it, fresh] = run_.gradients.try_emplace(parameter->name);
-      if (fresh) it->second = test::unknown_tensor(program, parameter->dims);
       const Block& block = program.blocks[static_cast<std::size_t>(id)];
       const std::vector<std::byte> bytes = rank.read_block(id);
       const bool equal =

@@ -1,18 +1,11 @@
 // Statement 8: 6 + 6 steps with a resume equal 12 steps bit for bit on the same mesh, and to rounding on another; and
 // what a run leaves in its folder.
-#include <fcntl.h>
-#include <unistd.h>
 #include <catch2/catch.hpp>
 
-#include <nlohmann/json.hpp>
-#include <sstream>
-
 #include "error_message.h"
+#include "runs.h"
 #include "runtime/checkpoint/checkpoint_folder.h"
 #include "runtime/checkpoint/safetensors.h"
-#include "runtime/file.h"
-#include "runtime/run.h"
-#include "temporary_folder.h"
 
 namespace ctrain {
 namespace {
@@ -37,46 +30,10 @@ hooks: [LossHook, AccuracyHook, LRSchedulerHook, LogMetricByStepHook, LogMetricB
         {type: SaveCheckpointHook, interval: 6, save_by_iter: true}]
 )";
 
-class Runs {
- public:
-  Runs() : silent_(::open("/dev/null", O_WRONLY)), console_(silent_, false, 80), logger_(console_, LogLevel::error) {}
-  ~Runs() { ::close(silent_); }
-
-  int train(const std::string& name, const std::string& parallel, std::int64_t steps, const std::string& resume = "") {
-    auto job = open_job(load_configuration_text(config, "job.yaml", {"parallel=" + parallel}));
-    Launch launch;
-    launch.ranks = job->configuration.world_size();
-    launch.policy.timeout = 60;
-    RunOptions options;
-    options.output = folder(name);
-    options.steps = steps;
-    options.resume = resume;
-    options.threads = 1;
-    return run_training(std::move(job), options, launch, logger_);
-  }
-
-  [[nodiscard]] fs::path folder(const std::string& name) const { return folder_.path() / name; }
-  [[nodiscard]] std::string file(const std::string& run, const std::string& inside) const {
-    return read_file(folder(run) / inside);
-  }
-  [[nodiscard]] std::vector<nlohmann::json> metrics(const std::string& run) const {
-    std::vector<nlohmann::json> lines;
-    std::istringstream text(file(run, "metrics.jsonl"));
-    for (std::string line; std::getline(text, line);) lines.push_back(nlohmann::json::parse(line));
-    return lines;
-  }
-
- private:
-  TemporaryFolder folder_;
-  int silent_;
-  Console console_;
-  Logger logger_;
-};
-
 constexpr const char* grid = "{tensor: {size: 4, mode: 2d}}";
 
 TEST_CASE("six steps, a resume and six more are twelve steps to the bit", "[resume]") {
-  Runs runs;
+  Runs runs(config);
   const std::string mesh = GENERATE(std::string("{}"), std::string(grid), std::string("{data: 2}"));
   REQUIRE(runs.train("whole", mesh, 12) == 0);
   REQUIRE(runs.train("parts", mesh, 6) == 0);
@@ -91,7 +48,7 @@ TEST_CASE("six steps, a resume and six more are twelve steps to the bit", "[resu
 }
 
 TEST_CASE("a checkpoint of one mesh goes on on another, to rounding", "[resume]") {
-  Runs runs;
+  Runs runs(config);
   REQUIRE(runs.train("grid", grid, 12) == 0);
   for (const char* other : {"{}", "{tensor: {size: 2, mode: 1d}}", "{data: 2}"}) {
     const std::string name = std::string("other") + other;
@@ -103,7 +60,7 @@ TEST_CASE("a checkpoint of one mesh goes on on another, to rounding", "[resume]"
 }
 
 TEST_CASE("what a run leaves in its folder", "[run]") {
-  Runs runs;
+  Runs runs(config);
   REQUIRE(runs.train("run", grid, 7) == 0);
   for (const char* name : {"config.yaml", "plan.txt", "metrics.jsonl", "summary.json", "log.txt"})
     CHECK(fs::exists(runs.folder("run") / name));
@@ -130,7 +87,7 @@ TEST_CASE("what a run leaves in its folder", "[run]") {
 }
 
 TEST_CASE("bytes sent, as the communicators counted them, are the plans' over all ranks and steps", "[run]") {
-  Runs runs;
+  Runs runs(config);
   const std::string mesh = GENERATE(as<std::string>(), "{tensor: {size: 4, mode: 1d}}", grid, "{data: 2}",
                                     "{data: 2, tensor: {size: 2, mode: 1d}}");
   constexpr std::int64_t steps = 7, evaluation_steps = 3;  // one epoch ends: 37 test samples in batches of 16
@@ -154,7 +111,7 @@ TEST_CASE("bytes sent, as the communicators counted them, are the plans' over al
 }
 
 TEST_CASE("steps 0 only plans: config, plan and the initial checkpoint", "[run]") {
-  Runs runs;
+  Runs runs(config);
   REQUIRE(runs.train("plan", grid, 0) == 0);
   CHECK(fs::exists(runs.folder("plan") / "plan.txt"));
   CHECK(fs::exists(runs.folder("plan") / "checkpoints" / "step_0" / "manifest.json"));

@@ -18,7 +18,6 @@
 namespace ctrain {
 namespace {
 
-const std::map<std::string, std::string> later_options = {{"--trace", "plan"}};
 
 // Long options with `-` for `_`, up to "--".
 std::vector<std::string> normalised(std::vector<std::string> arguments) {
@@ -115,6 +114,9 @@ void add_plan(CLI::App& app, Options& options) {
       ->type_name("R")
       ->check(number<int>(0, "a rank >= 0"));
   app.add_flag("--json", options.plan.json, "one JSON object for scripts, with every tensor");
+  app.add_option("--trace", options.plan.trace,
+                 "also write the pipeline's timetable to a file that Perfetto and chrome://tracing open")
+      ->type_name("FILE");
 }
 
 // Where no launcher says it.
@@ -244,8 +246,6 @@ void refuse_rest(const CLI::App& app, const std::string& command) {
   if (!name.starts_with("-"))
     throw usage_error("'{}': unexpected argument; expected an option of ctrain {} (a command comes first)", name,
                       command);
-  if (const auto later = later_options.find(name); later != later_options.end() && later->second == command)
-    throw usage_error("{} {}", name, not_built);
   std::vector<std::string> known;
   for (const CLI::Option* option : app.get_options()) known.push_back(option->get_name());
   const std::string near = nearest(name, known);

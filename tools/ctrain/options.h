@@ -19,6 +19,7 @@ struct PlanOptions {
   std::optional<std::int64_t> world_size;
   int rank = 0;
   bool json = false;
+  std::string trace;  // the file; "": none
 };
 
 struct TokenizerOptions {

@@ -2,8 +2,10 @@
 #include <omp.h>
 
 #include "memory/error.h"
+#include "runtime/file.h"
 #include "runtime/job.h"
 #include "runtime/launch.h"
+#include "runtime/pipeline_facts.h"
 #include "runtime/plan_json.h"
 #include "runtime/plan_text.h"
 #include "tools/ctrain/commands.h"
@@ -21,6 +23,7 @@ int print_plan(const Options& options) {
   for (const std::string& warning : configuration.warnings) logger.warning("{}", warning);
   omp_set_num_threads(threads_per_rank(options.threads, ranks));
   const Plan plan = make_plan(job_options(configuration), rank);
+  if (!options.plan.trace.empty()) write_file(options.plan.trace, chrome_trace(pipeline_facts(plan).timetable));
   print(options.plan.json ? plan_json(plan) : plan_text(plan));
   return 0;
 }

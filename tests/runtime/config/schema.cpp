@@ -33,7 +33,9 @@ TEST_CASE("defaults are filled in, synonyms and shorthands become the full form"
         "[{type: LossHook, priority: 0}, {type: SaveCheckpointHook, interval: 1, checkpoint_dir: checkpoints, "
         "save_by_iter: "
         "false, priority: 10}]");
-  CHECK(root["parallel"].inline_text() == "{data: 1, pipeline: {size: 1}, tensor: {size: 1, mode: null, depth: null}}");
+  CHECK(root["parallel"].inline_text() ==
+        "{data: 1, pipeline: {size: 1, schedule: 1f1b, partition: uniform, cuts: [], scatter_gather: true}, tensor: "
+        "{size: 1, mode: null, depth: null}}");
   CHECK(root["SEED"].integer() == 1024);
   CHECK(root["NUM_EPOCHS"].integer() == 1);
   CHECK(root["test_interval"].integer() == 1);
@@ -145,7 +147,6 @@ TEST_CASE("what is not built yet is refused by its name", "[config]") {
       {"mixed_precision", "fp16_apex"},
       {"zero", "{}"},
       {"gemini", "{placement_policy: cpu}"},
-      {"gradient_accumulation", "4"},
       {"clip_grad_norm", "1.0"},
       {"clip_grad_value", "1"},
       {"gradient_handler", "[{type: MoeGradientHandler}]"},
@@ -157,17 +158,11 @@ TEST_CASE("what is not built yet is refused by its name", "[config]") {
       {"activation_memory", "x"},
       {"activation_checkpoint", "true"},
       {"CHECKPOINT", "true"},
-      {"NUM_MICRO_BATCHES", "4"},
-      {"num_micro_batches", "4"},
-      {"NUM_CHUNKS", "2"},
-      {"TENSOR_SHAPE", "[1, 2]"},
       {"max_time", "auto"},
       {"logging", "{level: x}"},
       {"parallel.moe", "{size: 2}"},
       {"model.checkpoint", "true"},
-      {"model.num_chunks", "2"},
       {"optimizer.nesterov", "true"},
-      {"parallel.pipeline", "2"},
       {"optimizer", "Lamb"},
       {"optimizer", "HybridAdam"},
       {"lr_scheduler", "OneCycleLR"},
@@ -181,8 +176,6 @@ TEST_CASE("what is not built yet is refused by its name", "[config]") {
     CHECK_THAT(message, Contains("is not built yet in this version") && !Contains("problems in"));
   }
   CHECK(problem("fp16: {mode: torch}\n") == "run.yaml:6:7: fp16: '{mode: torch}': is not built yet in this version");
-  CHECK(problem("parallel: {pipeline: 2}\n") ==
-        "run.yaml:6:22: parallel.pipeline.size: '2': is not built yet in this version (only 1 is)");
 }
 
 TEST_CASE("values that switch such keys off are accepted and leave no trace", "[config]") {

@@ -98,11 +98,11 @@ TEST_CASE("sizes of 2.5d, 3d and of modes without a square", "[config]") {
 
 TEST_CASE("the number of ranks must fit", "[config]") {
   CHECK(problem("parallel: {tensor: {size: 4, mode: 2d}}\n", {}, 6) ==
-        "run.yaml:6:27: parallel.tensor.size: '4': expected a divisor of the number of ranks, 6; nearest numbers of "
-        "ranks for "
-        "this size: 4 and 8");
+        "run.yaml:6:27: parallel.tensor.size: '4': expected pipeline * tensor, 1 * 4, to be a divisor of the number of "
+        "ranks, 6; nearest numbers of ranks for these sizes: 4 and 8");
   CHECK(problem("parallel: {data: 3, tensor: {size: 4, mode: 2d}}\n", {}, 8) ==
-        "run.yaml:6:18: parallel.data: '3': expected data * tensor to be the number of ranks, 8, but 3 * 4 is 12");
+        "run.yaml:6:18: parallel.data: '3': expected data * pipeline * tensor to be the number of ranks, 8, but 3 * "
+        "1 * 4 is 12");
   CHECK(problem("parallel: {data: 2, tensor: {size: 4, mode: 2d}}\n", {}, 8).empty());
 }
 

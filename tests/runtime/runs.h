@@ -1,0 +1,60 @@
+// Trains one configuration on several meshes, ranks as threads, each run in a folder of its own.
+#pragma once
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "runtime/file.h"
+#include "runtime/run.h"
+#include "temporary_folder.h"
+
+namespace ctrain {
+
+class Runs {
+ public:
+  explicit Runs(std::string config)
+      : config_(std::move(config)),
+        silent_(::open("/dev/null", O_WRONLY)),
+        console_(silent_, false, 80),
+        logger_(console_, LogLevel::error) {}
+  ~Runs() { ::close(silent_); }
+
+  int train(const std::string& name, const std::string& parallel, std::int64_t steps, const std::string& resume = "") {
+    auto job = open_job(load_configuration_text(config_, "job.yaml", {"parallel=" + parallel}));
+    Launch launch;
+    launch.ranks = job->configuration.world_size();
+    launch.policy.timeout = 60;
+    RunOptions options;
+    options.output = folder(name);
+    options.steps = steps;
+    options.resume = resume;
+    options.threads = 1;
+    return run_training(std::move(job), options, launch, logger_);
+  }
+
+  [[nodiscard]] std::filesystem::path folder(const std::string& name) const { return folder_.path() / name; }
+  [[nodiscard]] std::string file(const std::string& run, const std::string& inside) const {
+    return read_file(folder(run) / inside);
+  }
+  [[nodiscard]] std::vector<nlohmann::json> metrics(const std::string& run) const {
+    std::vector<nlohmann::json> lines;
+    std::istringstream text(file(run, "metrics.jsonl"));
+    for (std::string line; std::getline(text, line);) lines.push_back(nlohmann::json::parse(line));
+    return lines;
+  }
+
+ private:
+  std::string config_;
+  TemporaryFolder folder_;
+  int silent_;
+  Console console_;
+  Logger logger_;
+};
+
+}  // namespace ctrain
