@@ -18,7 +18,6 @@
 namespace ctrain {
 namespace {
 
-
 // Long options with `-` for `_`, up to "--".
 std::vector<std::string> normalised(std::vector<std::string> arguments) {
   for (std::string& argument : arguments) {
