@@ -21,7 +21,8 @@ struct ArenaPlan {
   std::int64_t lower_bound = 0;       // the largest sum of live bytes at any step: no plan can need less
 };
 
-// What cuBLASLt asks of its workspace, and prefers of matrices; cudaMalloc's and mmap's memory begins at such multiples.
+// What cuBLASLt asks of its workspace, and prefers of matrices; cudaMalloc's and mmap's memory begins at such
+// multiples.
 inline constexpr std::int64_t arena_alignment = 256;
 [[nodiscard]] constexpr std::int64_t align_up(std::int64_t bytes) {
   return (bytes + arena_alignment - 1) / arena_alignment * arena_alignment;
