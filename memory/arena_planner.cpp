@@ -69,7 +69,7 @@ class PlacedBlocks {
     std::int64_t begin, end;  // bytes
     int first, last;          // steps
   };
-  static constexpr std::size_t many_periods = 4;
+  static constexpr std::size_t many_periods = 32;
   [[nodiscard]] std::size_t period_of(int step) const { return 1 + static_cast<std::size_t>(step / period_length_); }
 
   // Of the long-lived blocks, which would be in many periods; then of each period. In the order of places.

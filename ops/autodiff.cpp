@@ -1,5 +1,6 @@
 #include "ops/autodiff.h"
 
+#include <algorithm>
 #include <set>
 #include <vector>
 
@@ -44,8 +45,15 @@ Gradients backward(Graph& graph, Value* root, Value* seed) {
   const auto collect = [&](Value* value) -> Value* {
     const auto it = contributions.find(value);
     if (it == contributions.end()) return nullptr;
-    graph.set_block(value->block);
+    // An activation's gradient is summed where it is made, so that a pipeline hands over the sum alone.
+    int block = value->block;
+    if (master(value) == nullptr) {
+      const auto earlier = [](const Value* a, const Value* b) { return a->block < b->block; };
+      block = (*std::min_element(it->second.begin(), it->second.end(), earlier))->block;
+    }
+    graph.set_block(block);
     Value* total = add(it->second);
+    graph.set_block(value->block);
     if (it->second.size() > 1) total->like = master(value);
     return gradients[value] = total;
   };

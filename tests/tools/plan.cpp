@@ -144,7 +144,8 @@ TEST_CASE("What `ctrain plan` refuses", "[plan]") {
   refused({"--rank", "-1"}, {"--rank", "'-1'", ">= 0"});
   refused({"--world_size", "6"},
           {"good.yaml:1", "parallel.tensor.size", "a divisor of the number of ranks, 6", "4 and 8"});
-  refused({"--world_size", "8", "--set", "parallel.data=1"}, {"parallel.data", "the number of ranks, 8", "1 * 1 * 4 is 4"});
+  refused({"--world_size", "8", "--set", "parallel.data=1"},
+          {"parallel.data", "the number of ranks, 8", "1 * 1 * 4 is 4"});
   refused({"--world_size", "0"}, {"--world-size", "'0'", ">= 1"});
   refused({"--world_size", "99999999999"}, {"number of ranks, 99999999999"});
   refused({"--steps", "1"}, {"'--steps'", "ctrain plan"});
