@@ -54,7 +54,9 @@ TEST_CASE("A model trains on a text file") {
 TEST_CASE("Text data that is missing or corrupt") {
   const TextPlace place;
   const std::string at_path = "config.yaml:5:38: train_data.dataset.path: ", good = "path: corpus.txt";
-  place.refused(good, "path: nowhere.txt", {at_path, "nowhere.txt: cannot be opened: No such file"});
+  place.refused(good, "path: nowhere.txt", {at_path, "nowhere.txt: no such file"});
+  place.refused(good, "origin: 'fortune > nowhere.txt', path: nowhere.txt",
+                {"nowhere.txt: no such file; it comes from: fortune > nowhere.txt"});
   place.write("empty.txt", "");
   place.refused(good, "path: empty.txt", {at_path, "empty.txt: the file is empty"});
   place.write("binary.txt", "text\nmore \x80\xFE");
@@ -71,6 +73,11 @@ TEST_CASE("Text data and tokenizers that do not fit the model or each other") {
   place.refused("vocab_size: 257", "vocab_size: 256",
                 {"config.yaml:3:", "model: '256'", "at least 257 classes: train_data has that many"});
   const std::string good = "path: corpus.txt", where = "config.yaml:5:61: train_data.dataset.tokenizer: ";
+  place.refused(good, "path: corpus.txt, tokenizer: gpt2",
+                {where, "gpt2: no such file; `ctrain tokenizer train --input TEXT --output gpt2` makes one"});
+  std::filesystem::create_directory(place.path() / "empty");
+  place.refused(good, "path: corpus.txt, tokenizer: empty",
+                {where, "empty/vocab.json: no such file; `ctrain tokenizer"});
   place.refused(good, "path: corpus.txt, tokenizer: {vocab: vocab.json}",
                 {where, "expected vocab and merges, or file"});
   REQUIRE(
