@@ -259,7 +259,7 @@ TEST_CASE("Problems with text data are told at their place in the configuration"
     return usage_message([&] { open("WebtextDataset", path, std::move(more)); });
   };
   CHECK_THAT(message(texts.folder() / "nowhere.jsonl"),
-             StartsWith("job.yaml:9:11: train_data.dataset.path: ") && Contains("nowhere.jsonl: cannot be opened"));
+             StartsWith("job.yaml:9:11: train_data.dataset.path: ") && Contains("nowhere.jsonl: no such file"));
   CHECK_THAT(message(texts.folder().path()), Contains("expected a file of text"));
   CHECK_THAT(message(texts.write("a.jsonl", "{\"text\": \"a\"}\n{}\n")), Contains("a.jsonl:2: expected a JSON object"));
   CHECK_THAT(message(texts.write("b.jsonl", "\n")), Contains("b.jsonl: there is no text in it"));
