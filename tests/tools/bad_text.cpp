@@ -1,6 +1,8 @@
 // Text data that is missing, corrupt or does not fit the model: refused before anything starts. And text that is fine.
 #include <catch2/catch.hpp>
 #include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <numbers>
 
 #include "program.h"
 
@@ -45,7 +47,11 @@ TEST_CASE("A model trains on a text file") {
   INFO(ended.error);
   CHECK(ended.exit_code == 0);
   CHECK_THAT(ended.error, Catch::Contains("tokenised corpus.txt: 44 tokens, 1 document"));
-  CHECK(place.has("run/summary.json"));
+  // Held out are 4 of 44 tokens: 3 labels, of which one is <|endoftext|> and the others are a byte each.
+  const auto held_out = nlohmann::json::parse(place.read("run/summary.json"))["test"];
+  CHECK(held_out["bits_per_byte"].get<double>() ==
+        Approx(held_out["loss"].get<double>() * 3 / (2 * std::numbers::ln2)));
+  CHECK_THAT(place.read("run/metrics.jsonl"), Catch::Contains("\"bits_per_byte\":"));
   const Ended again = place.run({"--config", "config.yaml", "--output", "again"});
   CHECK(again.exit_code == 0);
   CHECK_THAT(again.error, !Catch::Contains("tokenised"));

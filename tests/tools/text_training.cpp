@@ -86,10 +86,13 @@ TEST_CASE("Training on text goes on in the middle of an epoch as if it had never
           study.read(std::string("parts/checkpoints/step_25/") + file));
 }
 
-TEST_CASE("A run folder generates wherever it is, and says what a byte of held-out text costs", "[generate]") {
+TEST_CASE("A run folder is evaluated, and generates wherever it is without the text and its tokenizer", "[generate]") {
   const Study study;
   study.make_tokenizer("text.txt");
   study.train("text.txt", "run", {"--steps", "30"});
+  const Ended evaluated = study.done({"eval", "--config", "run/config.yaml", "--checkpoint", "run", "--threads", "1"});
+  CHECK_THAT(evaluated.output, Contains("\"step\":30,") && Contains("\"bits_per_byte\":"));
+
   const std::vector<std::string> generate{"generate", "--checkpoint",  "moved", "--prompt", "And", "--max-tokens",
                                           "5",        "--temperature", "0"};
   std::filesystem::rename(study.path() / "run", study.path() / "moved");
