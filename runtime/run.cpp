@@ -36,7 +36,7 @@ Manifest check_checkpoint(const fs::path& checkpoint) {
 fs::path checkpoint_to_resume(const RunOptions& options, const fs::path& run_folder) {
   if (options.resume.empty()) return {};
   fs::path checkpoint = options.resume == "auto" ? find_latest_complete(run_folder / "checkpoints").value_or(fs::path())
-                                                 : fs::path(options.resume);
+                                                 : named_checkpoint(options.resume);
   if (!checkpoint.empty()) check_checkpoint(checkpoint);
   return checkpoint;
 }
@@ -128,9 +128,10 @@ int run_training(std::unique_ptr<Job> job, const RunOptions& options, const Laun
   return stopped_early ? exit_stopped_early : 0;
 }
 
-std::string run_evaluation(std::unique_ptr<Job> job, const fs::path& checkpoint, const RunOptions& options,
+std::string run_evaluation(std::unique_ptr<Job> job, const fs::path& path, const RunOptions& options,
                            const Launch& launch, const Logger& logger) {
   if (job->test == nullptr) throw usage_error("{} has no test_data to evaluate on", job->configuration.name);
+  const fs::path checkpoint = named_checkpoint(path);
   const Manifest manifest = check_checkpoint(checkpoint);
   std::string result;
   launch_ranks(launch, {}, [&](Communicator& world) {
@@ -140,7 +141,7 @@ std::string run_evaluation(std::unique_ptr<Job> job, const fs::path& checkpoint,
     load_tensors(rank, checkpoint, false);
     Loader loader(*job->test->dataset, *job->test->pipeline, job->test->sampler, Rank::feeds(*plan.evaluation),
                   job->test->prefetch_depth, job->test->workers);
-    const Totals totals = evaluate_split(rank, loader);
+    const Totals totals = evaluate_split(rank, loader, job->test->dataset->label_bytes());
     if (world.rank() != 0) return;
     nlohmann::ordered_json json = {{"kind", "eval"},
                                    {"step", manifest.step},
@@ -148,6 +149,7 @@ std::string run_evaluation(std::unique_ptr<Job> job, const fs::path& checkpoint,
                                    {"split", "test"},
                                    {"loss", totals.mean_loss()}};
     if (job->options.target.labels) json["accuracy"] = totals.accuracy();
+    if (totals.bytes > 0) json["bits_per_byte"] = totals.bits_per_byte();
     json[job->test->dataset->facts().form == InputForm::tokens ? "tokens" : "samples"] =
         static_cast<std::int64_t>(totals.samples);
     result = json.dump();

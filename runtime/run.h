@@ -16,7 +16,7 @@ namespace ctrain {
 struct RunOptions {
   std::filesystem::path output;       // run folder; empty: runs/<config name>
   bool overwrite = false;             // a folder that already holds a run is replaced
-  std::string resume;                 // a checkpoint folder, "auto", or empty
+  std::string resume;                 // a checkpoint's or a run's folder, "auto", or empty
   std::optional<StepRange> profile;   // write a trace of these steps
   std::optional<std::int64_t> steps;  // stop after so many optimizer steps in all; 0: only compile the plan
   std::string backend;                // as asked for: "", local, mpi, gloo or nccl

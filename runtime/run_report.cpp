@@ -126,6 +126,7 @@ void write_summary(const std::filesystem::path& path, const TrainingOutcome& out
   if (outcome.test.samples > 0) {
     json["test"]["loss"] = outcome.test.mean_loss();
     if (job.options.target.labels) json["test"]["accuracy"] = outcome.test.accuracy();
+    if (outcome.test.bytes > 0) json["test"]["bits_per_byte"] = outcome.test.bits_per_byte();
   }
   const MemoryPlan& planned = plan.training.compiled.memory;
   json["arena"] = {{"peak", planned.arena_bytes}, {"lower_bound", planned.lower_bound}};

@@ -35,11 +35,13 @@ Trainer::Trainer(const Job& job, const TrainerOptions& options, Rank& rank, Comm
   if (root.has("peak_flops")) peak_flops_ = root["peak_flops"].real() * world.size();
   flops_ = model_flops(*rank.plan().training.graph.graph);
   step_seconds_.reserve(static_cast<std::size_t>(options.total_steps));
-  if (job.test != nullptr)
+  if (job.test != nullptr) {
     test_loader_ =
         std::make_unique<Loader>(*job.test->dataset, *job.test->pipeline, job.test->sampler,
                                  Rank::feeds(*rank.plan().evaluation), job.test->prefetch_depth, job.test->workers);
-  if (job.test != nullptr && job.test->pin_memory) test_loader_->pin(rank.device());
+    if (job.test->pin_memory) test_loader_->pin(rank.device());
+    state_.test.bytes = job.test->dataset->label_bytes();
+  }
 }
 
 TrainingOutcome Trainer::fit() {
@@ -115,7 +117,7 @@ void Trainer::end_epoch() {
 }
 
 void Trainer::evaluate() {
-  state_.test = evaluate_split(rank_, *test_loader_);
+  state_.test = evaluate_split(rank_, *test_loader_, state_.test.bytes);
   if (state_.is_main) write_epoch(EpochMetrics::Kind::eval, state_.test);
   for (const auto& hook : hooks_) hook->after_test(state_);
 }
@@ -137,7 +139,9 @@ void Trainer::save(const std::filesystem::path& folder) {
   world_.barrier();
   save_tensors(rank_, world_, pending_checkpoint_path(folder, state_.step));
   if (state_.is_main) {
-    write_file(pending_checkpoint_path(folder, state_.step) / "config.yaml", to_yaml(job_.configuration));
+    const std::filesystem::path pending = pending_checkpoint_path(folder, state_.step);
+    write_file(pending / "config.yaml", to_yaml(job_.configuration));
+    job_.train.dataset->save_with_model(pending);
     Manifest manifest;
     manifest.step = state_.step;
     manifest.epoch = state_.step / state_.steps_per_epoch;
@@ -180,28 +184,29 @@ bool Trainer::stop_agreed() {
 
 void Trainer::write_step() {
   const double rate = static_cast<double>(state_.samples) / state_.step_seconds;
+  const auto tokens = has_tokens_ ? std::optional(state_.last.samples / state_.step_seconds) : std::nullopt;
   const auto utilisation = [&](double flops) {
     return peak_flops_ > 0 ? std::optional(flops / (state_.step_seconds * peak_flops_)) : std::nullopt;
   };
-  metrics_->write(StepMetrics{
-      .step = state_.step,
-      .epoch = state_.epoch,
-      .loss = state_.last.loss,
-      .lr = state_.learning_rate,
-      .grad_norm = state_.last.gradient_norm,
-      .samples_per_second = rate,
-      .step_ms = state_.step_seconds * 1e3,
-      .tokens_per_second = has_tokens_ ? std::optional(state_.last.samples / state_.step_seconds) : std::nullopt,
-      .mfu = utilisation(flops_.causal),
-      .mfu_full_attention = utilisation(flops_.full_attention),
-      .mfu_with_recompute = utilisation(flops_.with_recompute)});
+  metrics_->write(StepMetrics{.step = state_.step,
+                              .epoch = state_.epoch,
+                              .loss = state_.last.loss,
+                              .lr = state_.learning_rate,
+                              .grad_norm = state_.last.gradient_norm,
+                              .samples_per_second = rate,
+                              .step_ms = state_.step_seconds * 1e3,
+                              .tokens_per_second = tokens,
+                              .mfu = utilisation(flops_.causal),
+                              .mfu_full_attention = utilisation(flops_.full_attention),
+                              .mfu_with_recompute = utilisation(flops_.with_recompute)});
   if (progress_ == nullptr) return;
   progress_->update({.epoch = state_.epoch,
                      .step_in_epoch = state_.step_in_epoch,
                      .loss = state_.last.loss,
                      .accuracy = state_.has_classes ? state_.train.accuracy() : Progress::unknown,
                      .lr = state_.learning_rate,
-                     .samples_per_second = rate},
+                     .rate = tokens ? *tokens : rate,
+                     .rate_unit = tokens ? "tokens/s" : "samples/s"},
                     Clock::now());
 }
 
@@ -212,11 +217,13 @@ void Trainer::write_epoch(EpochMetrics::Kind kind, const Totals& totals) {
                    .step = state_.step,
                    .epoch = state_.epoch,
                    .loss = totals.mean_loss(),
-                   .accuracy = state_.has_classes ? std::optional(totals.accuracy()) : std::nullopt});
+                   .accuracy = state_.has_classes ? std::optional(totals.accuracy()) : std::nullopt,
+                   .bits_per_byte = totals.bytes > 0 ? std::optional(totals.bits_per_byte()) : std::nullopt});
 }
 
-Totals evaluate_split(Rank& rank, Loader& loader) {
+Totals evaluate_split(Rank& rank, Loader& loader, std::int64_t label_bytes) {
   Totals totals;
+  totals.bytes = label_bytes;
   loader.seek(0, 0);
   for (std::int64_t step = 0; step < loader.steps_per_epoch(); ++step) totals.add(rank.evaluate(loader.next()));
   return totals;

@@ -69,8 +69,8 @@ class Trainer {
   double peak_flops_ = 0;  // of all ranks in a second; 0: not known
 };
 
-// Metrics of one pass over the test set, the same on every rank.
-[[nodiscard]] Totals evaluate_split(Rank& rank, Loader& loader);
+// Metrics of one pass over the test set, the same on every rank. `label_bytes`: its dataset's.
+[[nodiscard]] Totals evaluate_split(Rank& rank, Loader& loader, std::int64_t label_bytes);
 
 // Seconds since this process was started.
 [[nodiscard]] double seconds_since_start();

@@ -21,6 +21,7 @@ libpcre2-dev           libpcre2-dev           pcre2-devel     pcre2          hea
 nlohmann-json3-dev     nlohmann-json3-dev     json-devel      nlohmann_json  header:nlohmann/json.hpp
 catch2                 catch2                 catch2-devel    catch2=2       header:catch2/catch.hpp
 dataset-fashion-mnist  dataset-fashion-mnist  -               -              file:/usr/share/datasets/fashion-mnist
+bible-kjv              bible-kjv              -               -              ?command:bible
 LIST
 }
 

@@ -90,6 +90,10 @@ std::optional<fs::path> find_latest_complete(const fs::path& folder) {
   return steps.empty() ? std::nullopt : std::optional(checkpoint_path(folder, steps.back()));
 }
 
+fs::path named_checkpoint(const fs::path& path) {
+  return has_manifest(path) ? path : find_latest_complete(path / "checkpoints").value_or(path);
+}
+
 void prune_checkpoints(const fs::path& folder, std::int64_t keep_last, std::int64_t keep_every) {
   require(keep_last >= 1, "at least one checkpoint is kept, not {}", keep_last);
   const auto steps = complete_checkpoints(folder);

@@ -29,6 +29,9 @@ std::filesystem::path commit_checkpoint(const std::filesystem::path& folder, con
 [[nodiscard]] std::vector<std::int64_t> complete_checkpoints(const std::filesystem::path& folder);
 [[nodiscard]] std::optional<std::filesystem::path> find_latest_complete(const std::filesystem::path& folder);
 
+// The checkpoint that people mean by a path: it, or of a run's folder the newest complete one.
+[[nodiscard]] std::filesystem::path named_checkpoint(const std::filesystem::path& path);
+
 // Removes complete checkpoints but for the `keep_last` (at least 1) newest and those whose step is a multiple of
 // `keep_every` (0: none).
 void prune_checkpoints(const std::filesystem::path& folder, std::int64_t keep_last, std::int64_t keep_every);

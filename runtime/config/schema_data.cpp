@@ -53,6 +53,7 @@ Component text_files(std::string type, std::string meaning) {
           {"path", one_or_list_of(text(), 1, 1 << 20), required,
            "the file, or a list of files; compressed with gzip or not. Their tokens are kept in $CTRAIN_CACHE "
            "(default: ~/.cache/ctrain)"},
+          {"origin", nullable(text()), "null", "how to get the files; said where one is missing"},
           {"seq_len", integer(1, 1 << 24), "1024", "tokens of a sample"},
           tokenizer,
           {"packing", boolean(), "true",

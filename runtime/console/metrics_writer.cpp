@@ -88,6 +88,7 @@ void MetricsWriter::write(const EpochMetrics& metrics) {
   line.add("split", std::string_view(metrics.split == EpochMetrics::Split::train ? "train" : "test"));
   line.add("loss", metrics.loss);
   line.add("accuracy", metrics.accuracy);
+  line.add("bits_per_byte", metrics.bits_per_byte);
   file_.write(line.finish());
 }
 

@@ -35,7 +35,8 @@ struct EpochMetrics {
   std::int64_t step = 0;  // optimizer steps done
   std::int64_t epoch = 0;
   double loss = 0;
-  std::optional<double> accuracy;  // from 0 to 1; left out where the task has none
+  std::optional<double> accuracy;            // from 0 to 1; left out where the task has none
+  std::optional<double> bits_per_byte = {};  // of text; left out elsewhere
 };
 
 class MetricsWriter {

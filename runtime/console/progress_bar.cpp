@@ -26,8 +26,7 @@ class Fields {
     add("loss {:.4f}", progress.loss);
     if (!std::isnan(progress.accuracy)) add("accuracy {:.2f} %", 100 * progress.accuracy);
     if (!std::isnan(progress.lr)) add("lr {:.2e}", progress.lr);
-    if (!std::isnan(progress.samples_per_second))
-      add("{:.{}f} samples/s", progress.samples_per_second, progress.samples_per_second < 100 ? 1 : 0);
+    if (!std::isnan(progress.rate)) add("{:.{}f} {}", progress.rate, progress.rate < 100 ? 1 : 0, progress.rate_unit);
   }
 
   // As many of the fields, each after two blanks, as fit into `width` columns.

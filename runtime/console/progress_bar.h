@@ -29,7 +29,8 @@ struct Progress {
   double loss = 0;                 // shown whatever it is
   double accuracy = unknown;       // from 0 to 1
   double lr = unknown;
-  double samples_per_second = unknown;
+  double rate = unknown;  // global, of the last step
+  std::string_view rate_unit = "samples/s";
 };
 
 class ProgressBar {

@@ -21,6 +21,10 @@ void Dataset::read_target(std::int64_t, std::span<float>) const {
   require(false, "this dataset has class labels, not float targets");
 }
 
+void Dataset::save_with_model(const std::filesystem::path&) const {}
+
+std::int64_t Dataset::label_bytes() const { return 0; }
+
 std::unique_ptr<Dataset> open_dataset(const Setting& setting, std::string_view key, const Logger* logger) {
   const Arguments arguments(setting, key, logger);
   const std::string type = arguments.text("type", "");

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
@@ -52,6 +53,13 @@ class Dataset {
   virtual void read_tokens(std::int64_t index, std::span<std::int32_t> tokens) const;
   [[nodiscard]] virtual std::int32_t label(std::int64_t index) const;
   virtual void read_target(std::int64_t index, std::span<float> target) const;
+
+  // Writes what turns the model's input and output into what people read, a text's tokenizer, into the folder with the
+  // model. Nothing where people read the samples as they are.
+  virtual void save_with_model(const std::filesystem::path& folder) const;
+
+  // Bytes of text that the labels of all samples stand for; 0 where the samples are no text. Reads all of them.
+  [[nodiscard]] virtual std::int64_t label_bytes() const;
 
  private:
   DatasetFacts facts_;

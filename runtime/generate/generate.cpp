@@ -3,8 +3,7 @@
 #include <algorithm>
 
 #include "memory/error.h"
-#include "runtime/checkpoint/manifest.h"
-#include "runtime/data/text/configured_vocabulary.h"
+#include "runtime/checkpoint/checkpoint_folder.h"
 #include "runtime/data/text/tokenizer.h"
 #include "runtime/generate/language_model.h"
 #include "runtime/job.h"
@@ -25,19 +24,20 @@ Configuration configuration_of(const std::filesystem::path& checkpoint) {
 }  // namespace
 
 void generate(const GenerateOptions& options, const std::function<void(std::string_view)>& write) {
-  const Configuration configuration = configuration_of(options.checkpoint);
+  const std::filesystem::path checkpoint = named_checkpoint(options.checkpoint);
+  const Configuration configuration = configuration_of(checkpoint);
   const Setting& root = configuration.root;
-  const Tokenizer tokenizer(configured_vocabulary({root.at("train_data.dataset"), "train_data.dataset"}));
+  const Tokenizer tokenizer(read_vocabulary(checkpoint));
   const std::int64_t vocabulary = root.at("model.vocab_size").integer();
   if (tokenizer.size() > vocabulary)
-    throw usage_error("--checkpoint: the tokenizer of {} has {} ids, the model {}", options.checkpoint.string(),
+    throw usage_error("--checkpoint: the tokenizer of {} has {} ids, the model {}", checkpoint.string(),
                       tokenizer.size(), vocabulary);
 
   std::vector<std::int32_t> tokens = tokenizer.encode(options.prompt);
   if (tokens.empty()) tokens.push_back(tokenizer.vocabulary().end_of_text);
   const std::int64_t window =
       std::min(root.at("train_data.dataset.seq_len").integer(), std::ssize(tokens) + options.max_tokens);
-  LanguageModel model(job_options(configuration), window, options.checkpoint);
+  LanguageModel model(job_options(configuration), window, checkpoint);
   TokenSampler sampler(options.sampling);
   write(options.prompt);
   for (std::int64_t i = 0; i < options.max_tokens; ++i) {

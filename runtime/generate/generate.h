@@ -12,7 +12,7 @@
 namespace ctrain {
 
 struct GenerateOptions {
-  std::filesystem::path checkpoint;  // a folder, whose config.yaml says the model and the tokenizer
+  std::filesystem::path checkpoint;  // a folder with the model, its config.yaml and its tokenizer, or a run's folder
   std::string prompt;                // empty: the beginning of a document
   std::int64_t max_tokens = 100;
   SamplingOptions sampling;

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <numbers>
 #include <string>
 #include <vector>
 
@@ -36,9 +37,12 @@ class MetricBoard {
 // Sums over the samples of an epoch or an evaluation.
 struct Totals {
   double loss = 0, correct = 0, samples = 0;
+  std::int64_t bytes = 0;  // of an evaluation on text: what its labels stand for
   void add(const StepResult& step);
   [[nodiscard]] double mean_loss() const { return loss / samples; }
   [[nodiscard]] double accuracy() const { return correct / samples; }
+  // Of losses in nats: what does not depend on how a tokenizer cuts the text.
+  [[nodiscard]] double bits_per_byte() const { return loss / (std::numbers::ln2 * static_cast<double>(bytes)); }
 };
 
 struct TrainingState {

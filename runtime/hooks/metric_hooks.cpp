@@ -6,16 +6,22 @@
 namespace ctrain {
 namespace {
 
-// Mean loss over the epoch's samples so far; of an evaluation over all of its samples.
+// Mean loss over the epoch's samples so far; of an evaluation over all of its samples, and of text its bits per byte.
 class LossHook final : public Hook {
  public:
   using Hook::Hook;
-  void before_train(TrainingState& state) override { loss_ = &state.board.publish("Loss"); }
+  void before_train(TrainingState& state) override {
+    loss_ = &state.board.publish("Loss");
+    if (state.test.bytes > 0) bits_ = &state.board.publish("Bits per byte");
+  }
   void after_train_step(TrainingState& state) override { loss_->train = state.train.mean_loss(); }
-  void after_test(TrainingState& state) override { loss_->test = state.test.mean_loss(); }
+  void after_test(TrainingState& state) override {
+    loss_->test = state.test.mean_loss();
+    if (bits_ != nullptr) bits_->test = state.test.bits_per_byte();
+  }
 
  private:
-  MetricBoard::Metric* loss_ = nullptr;
+  MetricBoard::Metric *loss_ = nullptr, *bits_ = nullptr;
 };
 
 // Share of right answers, in evaluation only, as documented.

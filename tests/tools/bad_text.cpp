@@ -1,6 +1,8 @@
 // Text data that is missing, corrupt or does not fit the model: refused before anything starts. And text that is fine.
 #include <catch2/catch.hpp>
 #include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <numbers>
 
 #include "program.h"
 
@@ -45,7 +47,11 @@ TEST_CASE("A model trains on a text file") {
   INFO(ended.error);
   CHECK(ended.exit_code == 0);
   CHECK_THAT(ended.error, Catch::Contains("tokenised corpus.txt: 44 tokens, 1 document"));
-  CHECK(place.has("run/summary.json"));
+  // Held out are 4 of 44 tokens: 3 labels, of which one is <|endoftext|> and the others are a byte each.
+  const auto held_out = nlohmann::json::parse(place.read("run/summary.json"))["test"];
+  CHECK(held_out["bits_per_byte"].get<double>() ==
+        Approx(held_out["loss"].get<double>() * 3 / (2 * std::numbers::ln2)));
+  CHECK_THAT(place.read("run/metrics.jsonl"), Catch::Contains("\"bits_per_byte\":"));
   const Ended again = place.run({"--config", "config.yaml", "--output", "again"});
   CHECK(again.exit_code == 0);
   CHECK_THAT(again.error, !Catch::Contains("tokenised"));
@@ -54,7 +60,9 @@ TEST_CASE("A model trains on a text file") {
 TEST_CASE("Text data that is missing or corrupt") {
   const TextPlace place;
   const std::string at_path = "config.yaml:5:38: train_data.dataset.path: ", good = "path: corpus.txt";
-  place.refused(good, "path: nowhere.txt", {at_path, "nowhere.txt: cannot be opened: No such file"});
+  place.refused(good, "path: nowhere.txt", {at_path, "nowhere.txt: no such file"});
+  place.refused(good, "origin: 'fortune > nowhere.txt', path: nowhere.txt",
+                {"nowhere.txt: no such file; it comes from: fortune > nowhere.txt"});
   place.write("empty.txt", "");
   place.refused(good, "path: empty.txt", {at_path, "empty.txt: the file is empty"});
   place.write("binary.txt", "text\nmore \x80\xFE");
@@ -71,6 +79,11 @@ TEST_CASE("Text data and tokenizers that do not fit the model or each other") {
   place.refused("vocab_size: 257", "vocab_size: 256",
                 {"config.yaml:3:", "model: '256'", "at least 257 classes: train_data has that many"});
   const std::string good = "path: corpus.txt", where = "config.yaml:5:61: train_data.dataset.tokenizer: ";
+  place.refused(good, "path: corpus.txt, tokenizer: gpt2",
+                {where, "gpt2: no such file; `ctrain tokenizer train --input TEXT --output gpt2` makes one"});
+  std::filesystem::create_directory(place.path() / "empty");
+  place.refused(good, "path: corpus.txt, tokenizer: empty",
+                {where, "empty/vocab.json: no such file; `ctrain tokenizer"});
   place.refused(good, "path: corpus.txt, tokenizer: {vocab: vocab.json}",
                 {where, "expected vocab and merges, or file"});
   REQUIRE(

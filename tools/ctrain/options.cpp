@@ -192,7 +192,7 @@ void add_benchmark(CLI::App& app, Options& options) {
 
 void add_generate(CLI::App& app, GenerateOptions& generate) {
   app.add_option("--checkpoint", generate.checkpoint,
-                 "a checkpoint folder of a language model\n--checkpoint runs/tiny/checkpoints/step_100")
+                 "a checkpoint folder of a language model, or the\nnewest of a run folder: --checkpoint runs/tiny")
       ->type_name("PATH")
       ->check(not_empty("the path of a checkpoint folder"));
   app.add_option("--prompt", generate.prompt,
@@ -263,7 +263,7 @@ Text text_of(const std::string& command) {
             "ctrain eval --config configs/vit_2d.yaml --checkpoint runs/vit_2d/checkpoints/step_100 --quiet"};
   if (command == "generate")
     return {"Continues a text as a trained language model would have it, on one rank of the CPU.",
-            "ctrain generate --checkpoint runs/tiny/checkpoints/step_100 --prompt \"Once upon a time\" --top_p 0.9"};
+            "ctrain generate --checkpoint runs/tiny --prompt \"Once upon a time\" --top_p 0.9"};
   if (command == "config")
     return {"Prints the resolved configuration as YAML.",
             "ctrain config --config configs/vit_2d.yaml --set NUM_EPOCHS=1"};
@@ -327,7 +327,7 @@ Options parse_options(const std::string& command, std::vector<std::string> argum
     add_configuration(app, options);
   if (command == "eval")
     app.add_option("--checkpoint", options.checkpoint,
-                   "a checkpoint folder\n--checkpoint runs/vit_2d/checkpoints/step_100")
+                   "a checkpoint folder, or the newest of a run folder\n--checkpoint runs/vit_2d/checkpoints/step_100")
         ->type_name("PATH")
         ->check(not_empty("the path of a checkpoint folder"));
   if (command == "train") add_run(app, options);

@@ -1,6 +1,6 @@
 // TextDataset (plain text) and WebtextDataset (JSON lines with a `text`): token ids for a language model. Arguments:
-// path (a file or a list of them, gzip or not), seq_len (1024), tokenizer ({vocab, merges} or {file}; none: bytes),
-// packing (true), split (all, train or test), test_size (0.1).
+// path (a file or a list of them, gzip or not), origin (how to get them), seq_len (1024), tokenizer ({vocab, merges} or
+// {file}; none: bytes), packing (true), split (all, train or test), test_size (0.1).
 //
 // packing: the documents, each with <|endoftext|> behind it, are one stream, of which sample i has the tokens from
 // i * seq_len on, and as the label of its last token the one behind it. Without packing a sample is a document, cut at
@@ -27,8 +27,9 @@ struct TokenRange {
 
 class TextDataset : public Dataset {
  public:
-  TextDataset(const DatasetFacts& facts, TokenFile tokens, TokenRange range, bool is_packed)
+  TextDataset(const DatasetFacts& facts, Vocabulary vocabulary, TokenFile tokens, TokenRange range, bool is_packed)
       : Dataset(facts),
+        vocabulary_(std::move(vocabulary)),
         tokens_(std::move(tokens)),
         range_(range),
         first_document_(is_packed ? -1 : tokens_.document_from(range.begin)) {}
@@ -42,7 +43,22 @@ class TextDataset : public Dataset {
     std::fill(ids.begin() + static_cast<std::ptrdiff_t>(count), ids.end(), -1);
   }
 
+  void save_with_model(const fs::path& folder) const override { write_vocabulary(vocabulary_, folder); }
+
+  std::int64_t label_bytes() const override {
+    std::vector<std::int32_t> ids(static_cast<std::size_t>(facts().input_shape[0]) + 1);
+    std::int64_t bytes = 0;
+    for (std::int64_t i = 0; i < size(); ++i) {
+      read_tokens(i, ids);
+      for (const std::int32_t label : std::span(ids).subspan(1))
+        if (label >= 0 && label != vocabulary_.end_of_text)
+          bytes += std::ssize(vocabulary_.tokens[static_cast<std::size_t>(label)]);
+    }
+    return bytes;
+  }
+
  private:
+  Vocabulary vocabulary_;
   TokenFile tokens_;
   TokenRange range_;
   std::int64_t first_document_;  // -1: packed
@@ -51,12 +67,19 @@ class TextDataset : public Dataset {
 std::vector<fs::path> files_of(const Arguments& arguments) {
   const std::vector<std::string> paths = arguments.texts("path");
   if (paths.empty()) throw arguments.error("path", "[]: expected the path of a file of text, or a list of them");
+  for (const std::string& path : paths) {
+    if (std::error_code unreadable; fs::exists(path, unreadable)) continue;
+    const std::string origin = arguments.text("origin", "");
+    throw arguments.error("path",
+                          fmt::format("{}: no such file{}", path, origin.empty() ? "" : "; it comes from: " + origin));
+  }
   return {paths.begin(), paths.end()};
 }
 
-TokenFile tokens_of(const Arguments& arguments, TextFormat format, const Tokenizer& tokenizer) {
+TokenFile tokens_of(const Arguments& arguments, const std::vector<fs::path>& files, TextFormat format,
+                    const Tokenizer& tokenizer) {
   try {
-    return tokenise(files_of(arguments), format, tokenizer, cache_folder(), arguments.logger());
+    return tokenise(files, format, tokenizer, cache_folder(), arguments.logger());
   } catch (const Error& problem) {
     if (problem.kind() == ErrorKind::running) throw;
     throw arguments.error("path", problem.what());
@@ -85,16 +108,17 @@ std::unique_ptr<Dataset> open_text(const Arguments& arguments, TextFormat format
   if (length < 1 || length > longest_sequence)
     throw arguments.error("seq_len", fmt::format("{}: expected 1 to {}", length, longest_sequence));
   facts.input_shape = {length};
+  const std::vector<fs::path> files = files_of(arguments);
   const Tokenizer tokenizer(configured_vocabulary(arguments));
   facts.num_classes = tokenizer.size();
-  TokenFile tokens = tokens_of(arguments, format, tokenizer);
+  TokenFile tokens = tokens_of(arguments, files, format, tokenizer);
   const bool is_packed = arguments.boolean("packing", true);
   const TokenRange range = range_of(arguments, tokens, is_packed);
   facts.size = is_packed ? (range.end - range.begin - 1 + length - 1) / length  // the last token is only a label
                          : tokens.document_from(range.end) - tokens.document_from(range.begin);
   if (facts.size == 0)
     throw arguments.error("split", "one token: expected two, of which the first predicts the second");
-  return std::make_unique<TextDataset>(facts, std::move(tokens), range, is_packed);
+  return std::make_unique<TextDataset>(facts, tokenizer.vocabulary(), std::move(tokens), range, is_packed);
 }
 
 const Registration<DatasetFactory> register_plain("TextDataset", {[](const Arguments& arguments) {

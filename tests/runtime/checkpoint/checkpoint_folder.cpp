@@ -62,6 +62,14 @@ TEST_CASE("The latest complete checkpoint goes by number and skips whatever is n
   CHECK(find_latest_complete(run.path()) == checkpoint_path(run.path(), 100));
 }
 
+TEST_CASE("A run's folder stands for its newest complete checkpoint") {
+  const TemporaryFolder run;
+  CHECK(named_checkpoint(run.path()) == run.path());  // about which an error is told
+  for (const int step : {2, 10}) save(run / "checkpoints", step);
+  CHECK(named_checkpoint(run.path()) == run / "checkpoints" / "step_10");
+  CHECK(named_checkpoint(run / "checkpoints" / "step_2") == run / "checkpoints" / "step_2");
+}
+
 TEST_CASE("Beginning a checkpoint sweeps away what crashed runs left") {
   const TemporaryFolder run;
   save(run.path(), 1);

@@ -55,11 +55,11 @@ TEST_CASE("Epoch and evaluation lines") {
   const TemporaryFolder folder;
   MetricsWriter writer(folder / "metrics.jsonl");
   writer.write(EpochMetrics{EpochMetrics::Kind::epoch, EpochMetrics::Split::train, 430, 0, 0.5, 0.875});
-  writer.write(EpochMetrics{EpochMetrics::Kind::eval, EpochMetrics::Split::test, 430, 0, 0.25, {}});
+  writer.write(EpochMetrics{EpochMetrics::Kind::eval, EpochMetrics::Split::test, 430, 0, 0.25, {}, 1.5});
   CHECK(read_file(folder / "metrics.jsonl") ==
         R"({"kind":"epoch","step":430,"epoch":0,"split":"train","loss":0.5,"accuracy":0.875})"
         "\n"
-        R"({"kind":"eval","step":430,"epoch":0,"split":"test","loss":0.25})"
+        R"({"kind":"eval","step":430,"epoch":0,"split":"test","loss":0.25,"bits_per_byte":1.5})"
         "\n");
 }
 

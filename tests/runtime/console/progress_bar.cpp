@@ -51,6 +51,14 @@ TEST_CASE("What is not known is not shown, but a loss that is NaN is") {
   CHECK_THAT(drawn(captured), EndsWith("]  loss nan"));
 }
 
+TEST_CASE("A rate has the unit that it is given") {
+  CapturedConsole captured(true, 150);
+  const Logger logger(captured.console, LogLevel::info);
+  ProgressBar bar(logger, {1, 10, 10});
+  bar.update({.step_in_epoch = 1, .rate = 12345, .rate_unit = "tokens/s"}, start);
+  CHECK_THAT(drawn(captured), EndsWith("  12345 tokens/s"));
+}
+
 TEST_CASE("A line fits any width, and loses its last fields first") {
   for (int width = 1; width <= 200; ++width) {
     CAPTURE(width);

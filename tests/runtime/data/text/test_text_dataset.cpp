@@ -168,6 +168,25 @@ TEST_CASE("A text is split into a part for training and its end for testing") {
              Contains("train_data.dataset.split: 'test': no documents are left"));
 }
 
+TEST_CASE("The labels of all samples stand for this many bytes of text, whatever the tokenizer") {
+  const Texts texts;
+  const std::string lines = "{\"text\": \"the 1é\"}\n{\"text\": \"bab\"}\n";
+  const fs::path file = texts.write("a.jsonl", lines);
+  write_vocabulary(small_vocabulary(), texts.folder() / "tokenizer");
+  const Setting tokenizer = mapping({{"file", Setting::of((texts.folder() / "tokenizer").string())}});
+  // Packed: all but the first byte. Of documents: all but the first bytes of each, and of these what fits.
+  CHECK(open("WebtextDataset", file, {length(4)})->label_bytes() == 7 + 3 - 1);
+  CHECK(open("WebtextDataset", file, {length(99), packing(false)})->label_bytes() == 6 + 2);
+  CHECK(open("WebtextDataset", file, {length(4), packing(false)})->label_bytes() == 4 + 2);
+  const auto dataset = open("WebtextDataset", file, {length(4), {"tokenizer", tokenizer}});
+  const Vocabulary vocabulary = small_vocabulary();
+  CHECK(dataset->label_bytes() ==
+        7 + 3 - std::ssize(vocabulary.tokens[static_cast<std::size_t>(tokens(*dataset, 0)[0])]));
+
+  dataset->save_with_model(texts.folder() / "model");
+  CHECK(fingerprint(read_vocabulary(texts.folder() / "model")) == fingerprint(vocabulary));
+}
+
 TEST_CASE("Tokens are made once, and made anew for another text or tokenizer") {
   const Texts texts;
   const fs::path file = texts.write("a.txt", "abc abc abc");
@@ -240,7 +259,7 @@ TEST_CASE("Problems with text data are told at their place in the configuration"
     return usage_message([&] { open("WebtextDataset", path, std::move(more)); });
   };
   CHECK_THAT(message(texts.folder() / "nowhere.jsonl"),
-             StartsWith("job.yaml:9:11: train_data.dataset.path: ") && Contains("nowhere.jsonl: cannot be opened"));
+             StartsWith("job.yaml:9:11: train_data.dataset.path: ") && Contains("nowhere.jsonl: no such file"));
   CHECK_THAT(message(texts.folder().path()), Contains("expected a file of text"));
   CHECK_THAT(message(texts.write("a.jsonl", "{\"text\": \"a\"}\n{}\n")), Contains("a.jsonl:2: expected a JSON object"));
   CHECK_THAT(message(texts.write("b.jsonl", "\n")), Contains("b.jsonl: there is no text in it"));
