@@ -1,5 +1,7 @@
 // Runs with pipelines from a configuration: checkpoints go between meshes, tied weights are stored once, what is
 // predicted is measured.
+#include <omp.h>
+
 #include <catch2/catch.hpp>
 
 #include "runs.h"
@@ -95,12 +97,15 @@ TEST_CASE("memory and bytes of a pipeline are those of its plans", "[run][pipeli
       total = total.is_null() ? bytes * times : total.get<std::int64_t>() + bytes * times;
     }
   };
+  const int threads = omp_get_max_threads();
+  omp_set_num_threads(1);  // as the runs' ranks have
   for (int rank = 0; rank < job->configuration.world_size(); ++rank) {
     const Plan plan = make_plan(job->options, rank);
     CHECK(summary["memory"][static_cast<std::size_t>(rank)]["device"]["measured"] == plan.device_bytes());
     add(plan.training.compiled.program, steps);
     add(plan.evaluation->compiled.program, evaluation_steps);
   }
+  omp_set_num_threads(threads);
   CHECK((summary["bytes_sent"].empty() ? nlohmann::json::object() : nlohmann::json(summary["bytes_sent"])) == planned);
   CHECK(planned.contains("broadcast") == (mesh != "{}"));
 }
