@@ -54,7 +54,7 @@ std::optional<Gemm> gemm_of(const LocalNode& node) {
   const auto matrix_a = matrix(*a, batch, rows, contracted), matrix_b = matrix(*b, batch, contracted, columns);
   const auto matrix_c = matrix(c, batch, rows, columns);
   if (!matrix_a || !matrix_b || !matrix_c) return std::nullopt;
-  if (a->elements() * b->elements() == 0) return std::nullopt;
+  if (a->elements() == 0 || b->elements() == 0) return std::nullopt;
   gemm.a = *matrix_a;
   gemm.b = *matrix_b;
   gemm.c = *matrix_c;
