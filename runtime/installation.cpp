@@ -94,7 +94,8 @@ void inspect_backends(const BuildFacts& build, Inspection& inspection) {
   const bool has_gloo = RendezvousBackends::instance().find("gloo") != nullptr;
   inspection.look("gloo", has_gloo ? "ranks are processes that ctrain run, torchrun or srun starts" : "",
                   "install libgloo-dev (Debian), configure and build again");
-  inspection.look("nccl", build.nccl.empty() ? "" : "collectives of ranks that have a GPU each", "a build with CUDA");
+  const bool has_gpus = DeviceKinds::instance().find("cuda") != nullptr && !build.nccl.empty();
+  inspection.look("nccl", has_gpus ? "collectives of ranks that have a GPU each" : "", "a build with CUDA");
 }
 
 void inspect_modes(Inspection& inspection) {
