@@ -43,15 +43,14 @@ bool pair_of_features(const Node& node) {
 }  // namespace
 
 Lowering::Lowering(const Graph& graph, const Mode& mode, int rank, std::uint64_t seed, Program& program)
-    : graph_(graph),
-      mode_(mode),
+    : mode_(mode),
       program_(program),
       rank_(rank),
       time_(micro_batch_axis(mode.mesh)),
       builder_(program, seed),
       redistributor_(program.mesh, program.dimensions) {
   program.mesh = mode.mesh;
-  program.dimensions = mode.dimensions(graph_);
+  program.dimensions = mode.dimensions(graph);
   if (time_) micro_batches_ = mode.mesh.size(*time_);
   enter(0);
 }
@@ -72,7 +71,7 @@ void Lowering::enter(int micro_batch) {
 }
 
 Lowering::Instance Lowering::instance(const Value* value) const {
-  return {value, time_ && value->dims.contains({'b'}) ? micro_batch_ : -1};
+  return {value, time_ && is_over_batch(*value) ? micro_batch_ : -1};
 }
 
 bool Lowering::is_made(const Value* value) const { return is_input(value) || current_.contains(instance(value)); }
@@ -111,7 +110,7 @@ BlockId Lowering::feed(const Value* value, const Layout& wanted) {
   return it->second;
 }
 
-BlockId* Lowering::copy_in(const Value* value, const Layout& layout) {
+const BlockId* Lowering::copy_in(const Value* value, const Layout& layout) const {
   for (auto* copies : {&copies_, &foreign_copies_})
     if (const auto it = copies->find({instance(value), layout}); it != copies->end()) return &it->second;
   return nullptr;

@@ -51,7 +51,7 @@ class Lowering {
   using Instance = std::pair<const Value*, int>;  // of a micro-batch, or -1
   [[nodiscard]] Instance instance(const Value* value) const;
   BlockId feed(const Value* value, const Layout& wanted);
-  BlockId* copy_in(const Value* value, const Layout& layout);
+  [[nodiscard]] const BlockId* copy_in(const Value* value, const Layout& layout) const;
   void add_up(const Value* value);
 
   void claim(Assignment& assignment, std::set<Axis>& taken, const OpDefinition& op, const Names& dims,
@@ -70,7 +70,6 @@ class Lowering {
     int parts = 0;
   };
 
-  const Graph& graph_;
   const Mode& mode_;
   Program& program_;
   int rank_;

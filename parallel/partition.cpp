@@ -1,7 +1,5 @@
 #include "parallel/partition.h"
 
-#include <algorithm>
-
 #include "memory/error.h"
 #include "parallel/lowering.h"
 #include "parallel/pipeline/micro_batches.h"
@@ -9,8 +7,6 @@
 
 namespace ctrain {
 namespace {
-
-bool over_batch(const Value* value) { return value->dims.contains({'b'}); }
 
 Phase phase_of(Action action) {
   const bool forward =
@@ -141,14 +137,12 @@ class Partitioner {
     if (lowering_.is_made(value)) return;
     require(value->producer != nullptr && !stages_.is_main(*value->producer), "{} is read before it is made",
             value->name);
-    make(*value->producer, over_batch(value));
+    make(*value->producer, is_over_batch(*value));
   }
 
   void make(const Node& node, bool this_micro_batch_only) {
-    const bool turns = std::any_of(node.inputs.begin(), node.inputs.end(), over_batch) ||
-                       std::any_of(node.outputs.begin(), node.outputs.end(), over_batch);
     const int entered = lowering_.micro_batch();
-    const bool once = !turns || this_micro_batch_only;
+    const bool once = !is_over_batch(node) || this_micro_batch_only;
     const int first = once ? entered : 0, last = once ? entered : schedule_.micro_batches - 1;
     for (int micro_batch = first; micro_batch <= last; ++micro_batch) {
       lowering_.enter(micro_batch);

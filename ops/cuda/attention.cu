@@ -37,11 +37,7 @@ __global__ void __launch_bounds__(Shape<width>::row_threads* row_lanes)
   __shared__ Tile<queries, keys> weights;
 
   const int tx = static_cast<int>(threadIdx.x) % row_lanes, ty = static_cast<int>(threadIdx.x) / row_lanes;
-  const auto tiles = static_cast<unsigned>((heads.tokens + queries - 1) / queries);
-  // The last queries first: where a mask is causal they see the most keys.
-  const int first = static_cast<int>(tiles - 1 - blockIdx.x % tiles) * queries;
-  const std::int64_t n = blockIdx.x / tiles % heads.heads, b = blockIdx.x / tiles / heads.heads;
-  const int end = min(first + queries, heads.tokens);
+  const auto [first, end, n, b] = heads.tile_of_queries(queries);
   const LogicalRange query_range(heads.s, first, end);
   const TokenRows<const T> q_rows = heads.queries(qkv, b, n), k_rows = heads.keys_of(kv, b, n);
   const TokenRows<const T> v_rows = heads.values_of(kv, b, n);

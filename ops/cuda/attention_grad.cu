@@ -76,11 +76,7 @@ __global__ void __launch_bounds__(threads)
   __shared__ Tile<queries, keys> weights;
 
   const int tx = static_cast<int>(threadIdx.x) % row_lanes, ty = static_cast<int>(threadIdx.x) / row_lanes;
-  const auto tiles = static_cast<unsigned>((heads.tokens + queries - 1) / queries);
-  // The last queries first: where a mask is causal they see the most keys.
-  const int first = static_cast<int>(tiles - 1 - blockIdx.x % tiles) * queries;
-  const std::int64_t n = blockIdx.x / tiles % heads.heads, b = blockIdx.x / tiles / heads.heads;
-  const int end = min(first + queries, heads.tokens);
+  const auto [first, end, n, b] = heads.tile_of_queries(queries);
   const LogicalRange query_range(heads.s, first, end);
   const TokenRows<const T> q_rows = heads.queries(in.qkv, b, n), k_rows = heads.keys_of(in.kv, b, n);
   const TokenRows<const T> v_rows = heads.values_of(in.kv, b, n);
@@ -156,10 +152,7 @@ __global__ void __launch_bounds__(threads)
   __shared__ Tile<keys, queries> weights;
 
   const int tx = static_cast<int>(threadIdx.x) % row_lanes, ty = static_cast<int>(threadIdx.x) / row_lanes;
-  const auto tiles = static_cast<unsigned>((heads.keys + keys - 1) / keys);
-  const int first = static_cast<int>(blockIdx.x % tiles) * keys;
-  const std::int64_t n = blockIdx.x / tiles % heads.heads, b = blockIdx.x / tiles / heads.heads;
-  const int end = min(first + keys, heads.keys);
+  const auto [first, end, n, b] = heads.tile_of_keys(keys);
   const LogicalRange key_range(heads.key_s, first, end);
   const TokenRows<const T> q_rows = heads.queries(in.qkv, b, n), k_rows = heads.keys_of(in.kv, b, n);
   const TokenRows<const T> v_rows = heads.values_of(in.kv, b, n), do_rows = heads.outputs(in.d_o, b, n);

@@ -32,6 +32,12 @@ struct LogicalRange {
   std::int64_t lowest, highest;
 };
 
+// A block of threads' share: tokens first ... end - 1 of head n of sample b.
+struct TokenTile {
+  int first, end;
+  std::int64_t n, b;
+};
+
 struct AttentionHeads {
   explicit AttentionHeads(const LocalNode& node)
       : ring(node.op.starts_with("ring_")),
@@ -49,6 +55,11 @@ struct AttentionHeads {
         n(indices_of(node, {'n'})),
         s(indices_of(node, {'s'})),
         key_s(ring ? indices_of(node, {'s', 1}) : s) {}
+
+  // Tiles of at most `rows` queries or keys, one for each block of threads of the launch. The last queries come first:
+  // where a mask is causal they see the most keys.
+  [[nodiscard]] __device__ TokenTile tile_of_queries(int rows) const { return tile(tokens, rows, true); }
+  [[nodiscard]] __device__ TokenTile tile_of_keys(int rows) const { return tile(keys, rows, false); }
 
   // A head's queries in [b, s, q|k|v, n, d] and its keys and values, there or in [b, s, k|v, n, d]; T may be const.
   template <typename T>
@@ -99,6 +110,14 @@ struct AttentionHeads {
   float scale;
   std::int64_t all_heads;  // logical
   Indices b, n, s, key_s;
+
+ private:
+  [[nodiscard]] __device__ TokenTile tile(int count, int rows, bool last_first) const {
+    const auto tiles = static_cast<unsigned>((count + rows - 1) / rows);
+    const unsigned turn = blockIdx.x % tiles;
+    const int start = static_cast<int>(last_first ? tiles - 1 - turn : turn) * rows;
+    return {start, min(start + rows, count), blockIdx.x / tiles % heads, blockIdx.x / tiles / heads};
+  }
 };
 
 }  // namespace ctrain::cuda

@@ -1,5 +1,7 @@
 #include "parallel/pipeline/micro_batches.h"
 
+#include <algorithm>
+
 namespace ctrain {
 namespace {
 
@@ -24,6 +26,14 @@ Mode with_micro_batches(Mode mode, int micro_batches) {
   }
   mode.multiples['b'] = mode.mesh.size(lookup(mode.stream, {'b'}));
   return mode;
+}
+
+bool is_over_batch(const Value& value) { return value.dims.contains({'b'}); }
+
+bool is_over_batch(const Node& node) {
+  const auto over_batch = [](const Value* value) { return is_over_batch(*value); };
+  return std::any_of(node.inputs.begin(), node.inputs.end(), over_batch) ||
+         std::any_of(node.outputs.begin(), node.outputs.end(), over_batch);
 }
 
 std::optional<Axis> micro_batch_axis(const Mesh& mesh) { return mesh.find(axis_name); }

@@ -13,6 +13,10 @@ namespace ctrain {
 // The mode with that axis; the mode itself for one micro-batch.
 [[nodiscard]] Mode with_micro_batches(Mode mode, int micro_batches);
 
+// What exists or runs once per micro-batch: values over the batch (the dimension b), and nodes that read or make one.
+[[nodiscard]] bool is_over_batch(const Value& value);
+[[nodiscard]] bool is_over_batch(const Node& node);
+
 // The axis, where the mode has it.
 [[nodiscard]] std::optional<Axis> micro_batch_axis(const Mesh& mesh);
 

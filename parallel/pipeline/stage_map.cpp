@@ -5,21 +5,14 @@
 
 #include "memory/error.h"
 #include "ops/op.h"
+#include "parallel/pipeline/micro_batches.h"
 
 namespace ctrain {
 namespace {
 
-constexpr Name batch{'b'};
-
-bool is_over_batch(const Node& node) {
-  const auto has_batch = [](const Value* value) { return value->dims.contains(batch); };
-  return std::any_of(node.inputs.begin(), node.inputs.end(), has_batch) ||
-         std::any_of(node.outputs.begin(), node.outputs.end(), has_batch);
-}
-
 bool makes_parameter_gradients(const Node& node) {
   return std::all_of(node.outputs.begin(), node.outputs.end(),
-                     [](const Value* value) { return value->like != nullptr && !value->dims.contains(batch); });
+                     [](const Value* value) { return value->like != nullptr && !is_over_batch(*value); });
 }
 
 template <typename Set, typename Value>
@@ -108,7 +101,7 @@ void StageMap::find_boundaries(const Graph& graph) {
       if (input->producer == nullptr || info_[input->producer].position < 0) continue;
       const NodeInfo& made = info_[input->producer];
       const bool right_way = made.backward ? position <= made.position : position >= made.position;
-      if (!right_way || (position != made.position && !input->dims.contains(batch)))
+      if (!right_way || (position != made.position && !is_over_batch(*input)))
         throw usage_error("{} of block {} reads {} of block {}: a pipeline cannot be cut between them", node.name,
                           node.block, made.backward ? "the gradient " + input->name : input->name,
                           input->producer->block);

@@ -10,7 +10,6 @@
 // A part of the model has a position in it: 0 reads the data, the last computes the loss (Schedule::position).
 #pragma once
 
-#include <map>
 #include <set>
 #include <unordered_map>
 #include <vector>
@@ -57,7 +56,7 @@ class StageMap {
   struct NodeInfo {
     int position = -1;  // of main nodes
     bool backward = false, joins_stages = false;
-    Stages needed;  // by whom, of shared nodes
+    Stages needed;  // the stages of the main nodes that read what it makes; of a main node its own
   };
   struct Part {
     std::vector<const Node*> forward, backward, backward_input, backward_weight;

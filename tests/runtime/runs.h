@@ -57,4 +57,22 @@ class Runs {
   Logger logger_;
 };
 
+// What the plans of all ranks say is sent in so many steps: {collective: {axis: bytes}}, as in summary.json.
+inline nlohmann::json planned_bytes(const Job& job, std::int64_t steps, std::int64_t evaluation_steps) {
+  nlohmann::json planned = nlohmann::json::object();
+  const auto add = [&](const Program& program, std::int64_t times) {
+    for (const auto& [key, bytes] : program.bytes_sent) {
+      if (bytes == 0) continue;
+      auto& total = planned[std::string(name_of(key.first))][program.mesh.name(key.second)];
+      total = total.is_null() ? bytes * times : total.get<std::int64_t>() + bytes * times;
+    }
+  };
+  for (int rank = 0; rank < job.configuration.world_size(); ++rank) {
+    const Plan plan = make_plan(job.options, rank);
+    add(plan.training.compiled.program, steps);
+    add(plan.evaluation->compiled.program, evaluation_steps);
+  }
+  return planned;
+}
+
 }  // namespace ctrain

@@ -89,23 +89,14 @@ TEST_CASE("memory and bytes of a pipeline are those of its plans", "[run][pipeli
   for (const auto& rank : summary["memory"])
     for (const char* tier : {"device", "host"}) CHECK(rank[tier]["predicted"] == rank[tier]["measured"]);
   const auto job = open_job(load_configuration_text(config, "job.yaml", {"parallel=" + mesh}));
-  nlohmann::json planned = nlohmann::json::object();
-  const auto add = [&](const Program& program, std::int64_t times) {
-    for (const auto& [key, bytes] : program.bytes_sent) {
-      if (bytes == 0) continue;
-      auto& total = planned[std::string(name_of(key.first))][program.mesh.name(key.second)];
-      total = total.is_null() ? bytes * times : total.get<std::int64_t>() + bytes * times;
-    }
-  };
   const int threads = omp_get_max_threads();
   omp_set_num_threads(1);  // as the runs' ranks have
   for (int rank = 0; rank < job->configuration.world_size(); ++rank) {
     const Plan plan = make_plan(job->options, rank);
     CHECK(summary["memory"][static_cast<std::size_t>(rank)]["device"]["measured"] == plan.device_bytes());
-    add(plan.training.compiled.program, steps);
-    add(plan.evaluation->compiled.program, evaluation_steps);
   }
   omp_set_num_threads(threads);
+  const nlohmann::json planned = planned_bytes(*job, steps, evaluation_steps);
   CHECK((summary["bytes_sent"].empty() ? nlohmann::json::object() : nlohmann::json(summary["bytes_sent"])) == planned);
   CHECK(planned.contains("broadcast") == (mesh != "{}"));
 }

@@ -93,19 +93,7 @@ TEST_CASE("bytes sent, as the communicators counted them, are the plans' over al
   constexpr std::int64_t steps = 7, evaluation_steps = 3;  // one epoch ends: 37 test samples in batches of 16
   REQUIRE(runs.train("run", mesh, steps) == 0);
   const auto job = open_job(load_configuration_text(config, "job.yaml", {"parallel=" + mesh}));
-  nlohmann::json planned = nlohmann::json::object();
-  const auto add = [&](const Program& program, std::int64_t times) {
-    for (const auto& [key, bytes] : program.bytes_sent) {
-      if (bytes == 0) continue;
-      auto& total = planned[std::string(name_of(key.first))][program.mesh.name(key.second)];
-      total = total.is_null() ? bytes * times : total.get<std::int64_t>() + bytes * times;
-    }
-  };
-  for (int rank = 0; rank < job->configuration.world_size(); ++rank) {
-    const Plan plan = make_plan(job->options, rank);
-    add(plan.training.compiled.program, steps);
-    add(plan.evaluation->compiled.program, evaluation_steps);
-  }
+  const nlohmann::json planned = planned_bytes(*job, steps, evaluation_steps);
   REQUIRE(!planned.empty());
   CHECK(nlohmann::json::parse(runs.file("run", "summary.json"))["bytes_sent"] == planned);
 }
