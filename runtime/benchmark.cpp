@@ -11,7 +11,7 @@
 #include "memory/error.h"
 #include "ops/autodiff.h"
 #include "ops/build.h"
-#include "parallel/fusion.h"
+#include "parallel/fusion/fusion.h"
 #include "parallel/partition.h"
 #include "runtime/executor.h"
 #include "runtime/initialize.h"

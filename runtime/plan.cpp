@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "ops/cuda/precision.h"
-#include "parallel/fusion.h"
+#include "parallel/fusion/fusion.h"
 #include "parallel/partition.h"
 
 namespace ctrain {

@@ -5,7 +5,7 @@
 
 #include "memory/error.h"
 #include "parallel/comm/local.h"
-#include "parallel/fusion.h"
+#include "parallel/fusion/fusion.h"
 #include "parallel/partition.h"
 #include "runtime/checkpoint/initial_weights.h"
 

@@ -1,5 +1,5 @@
 // Fused steps give the same numbers, and appear exactly where a dimension is whole.
-#include "parallel/fusion.h"
+#include "parallel/fusion/fusion.h"
 
 #include <algorithm>
 #include <catch2/catch.hpp>

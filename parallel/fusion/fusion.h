@@ -1,7 +1,7 @@
 // Fusion: local steps of one rank's program that are better done in one pass over memory. What crosses a split
 // dimension is several ops in the logical graph (statistics, then apply); where the dimension turned out to be whole on
 // this rank, they join again here. Nothing is lost where they do not: every fused kernel is a composition of kernels of
-// ops.
+// ops (ops/reference/fused.cpp).
 //
 //   linear                 matmul, bias                                   X W + b
 //   layer_norm_fused       layer_norm_sum, layer_norm_squares, layer_norm          y, sum, squares
@@ -12,6 +12,12 @@
 
 namespace ctrain {
 
+class ProgramEditor;
+
 void fuse(Program& program);
+
+// Each in a file of its own, in the order in which fuse() runs them.
+void fuse_linear(ProgramEditor& editor);
+void fuse_layer_norm(ProgramEditor& editor);
 
 }  // namespace ctrain

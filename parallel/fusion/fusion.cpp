@@ -1,0 +1,13 @@
+#include "parallel/fusion/fusion.h"
+
+#include "parallel/fusion/program_editor.h"
+
+namespace ctrain {
+
+void fuse(Program& program) {
+  ProgramEditor editor(program);
+  for (const auto& pass : {fuse_linear, fuse_layer_norm}) pass(editor);
+  editor.finish();
+}
+
+}  // namespace ctrain

@@ -1,0 +1,102 @@
+#include "parallel/fusion/program_editor.h"
+
+#include <utility>
+
+namespace ctrain {
+namespace {
+
+struct Touched {
+  std::vector<BlockId> reads, writes;
+};
+
+Touched touched(const Step& step) {
+  if (const auto* local = std::get_if<LocalStep>(&step)) return {local->inputs, local->outputs};
+  if (const auto* copy = std::get_if<CopyStep>(&step)) return {{copy->input}, {copy->output}};
+  const auto& collective = std::get<CollectiveStep>(step);
+  return {{collective.input}, {collective.output}};
+}
+
+}  // namespace
+
+ProgramEditor::ProgramEditor(Program& program)
+    : program_(program),
+      readers_(program.blocks.size()),
+      writers_(program.blocks.size()),
+      removed_(program.steps.size(), false) {
+  for (std::size_t i = 0; i < program.steps.size(); ++i) note(i);
+}
+
+void ProgramEditor::note(std::size_t i) {
+  const auto insert = [&](std::vector<std::vector<std::size_t>>& uses, BlockId id) {
+    if (id < 0) return;
+    auto& steps = uses[static_cast<std::size_t>(id)];
+    steps.insert(std::upper_bound(steps.begin(), steps.end(), i), i);
+  };
+  const Touched blocks = touched(program_.steps[i]);
+  for (const BlockId id : blocks.reads) insert(readers_, id);
+  for (const BlockId id : blocks.writes) insert(writers_, id);
+}
+
+void ProgramEditor::forget(std::size_t i) {
+  const auto erase = [&](std::vector<std::vector<std::size_t>>& uses, BlockId id) {
+    if (id >= 0) std::erase(uses[static_cast<std::size_t>(id)], i);
+  };
+  const Touched blocks = touched(program_.steps[i]);
+  for (const BlockId id : blocks.reads) erase(readers_, id);
+  for (const BlockId id : blocks.writes) erase(writers_, id);
+}
+
+LocalStep* ProgramEditor::local(std::size_t i) {
+  return removed_[i] ? nullptr : std::get_if<LocalStep>(&program_.steps[i]);
+}
+LocalStep* ProgramEditor::local(std::size_t i, const std::string& op) {
+  LocalStep* step = local(i);
+  return step != nullptr && step->node.op == op ? step : nullptr;
+}
+
+std::vector<std::size_t> ProgramEditor::readers(BlockId id) const { return readers_[static_cast<std::size_t>(id)]; }
+
+std::ptrdiff_t ProgramEditor::writer(BlockId id) const {
+  const auto& steps = writers_[static_cast<std::size_t>(id)];
+  return steps.size() == 1 ? static_cast<std::ptrdiff_t>(steps[0]) : -1;
+}
+
+LocalStep* ProgramEditor::producer(BlockId id, const std::string& op) {
+  const std::ptrdiff_t i = writer(id);
+  return i < 0 ? nullptr : local(static_cast<std::size_t>(i), op);
+}
+
+void ProgramEditor::replace(std::size_t i, const std::string& op, const std::vector<BlockId>& inputs,
+                            const std::vector<BlockId>& outputs) {
+  forget(i);
+  auto& step = std::get<LocalStep>(program_.steps[i]);
+  step.node.op = op;
+  step.inputs = inputs;
+  step.outputs = outputs;
+  const auto operands = [&](const std::vector<BlockId>& ids) {
+    std::vector<Operand> result;
+    for (const BlockId id : ids) result.push_back(block(id).operand);
+    return result;
+  };
+  step.node.inputs = operands(inputs);
+  step.node.outputs = operands(outputs);
+  note(i);
+}
+
+void ProgramEditor::remove(std::size_t i) {
+  forget(i);
+  removed_[i] = true;
+}
+
+void ProgramEditor::finish() {
+  std::vector<Step> kept;
+  auto segment = program_.segments.begin();
+  for (std::size_t i = 0; i < program_.steps.size(); ++i) {
+    for (; segment != program_.segments.end() && segment->first == i; ++segment) segment->first = kept.size();
+    if (!removed_[i]) kept.push_back(std::move(program_.steps[i]));
+  }
+  for (; segment != program_.segments.end(); ++segment) segment->first = kept.size();
+  program_.steps = std::move(kept);
+}
+
+}  // namespace ctrain
