@@ -1,4 +1,5 @@
-// bench_step CONFIG [cuda | threads] [steps]: trains the configuration on one rank, on one batch that stays the same,
+// bench_step CONFIG [cuda | threads] [steps]: trains the configuration on one rank, on one batch that stays the same
+// (and comes from the host again for every step),
 // and prints the median rate of a step, the share of the measured matmul rate that its products and attention reach
 // (FLOPs from the graph), memory as planned and as measured, and a table of its operations by shape.
 // A product of 2048^3 (8192^3 on a GPU) in the step's element type is timed in the same process, before and after, and
@@ -19,11 +20,10 @@
 #include "ops/philox.h"
 #include "parallel/comm/local.h"
 #include "runtime/console/table.h"
-#include "runtime/data/loader.h"
 #include "runtime/job.h"
 #include "runtime/plan_facts.h"
 #include "runtime/plan_text.h"
-#include "runtime/rank.h"
+#include "runtime/trainer.h"
 
 namespace ctrain {
 namespace {
@@ -172,15 +172,14 @@ void run(const char* config, const std::string& device_kind, int threads, int st
     Peaks peaks;
     if (!device->is_asynchronous()) peaks.measure(*device, job->options.backend(), plan.activation);
     Rank rank(plan, world);
-    Loader loader(*job->train.dataset, *job->train.pipeline, job->train.sampler, Rank::feeds(plan.training), 2);
-    if (job->train.pin_memory) loader.pin(rank.device());
-    const Batch& batch = loader.next();
+    const auto loader = make_loader(job->train, plan.training, rank);
+    const Batch& batch = loader->next();
     rank.trace({warmup_steps + steps + 1, warmup_steps + steps + traced_steps});
     std::vector<double> seconds;
     std::int64_t allocations = 0;
     for (int step = 0; step < warmup_steps + steps + traced_steps; ++step) {
       const auto begin = Clock::now();
-      rank.train(batch, {step, job->learning_rate(step)});
+      rank.train(batch, {step, job->learning_rate(step)}, [&] { return &batch; });
       if (step == 0) allocations = rank.device().allocations();
       if (step >= warmup_steps && step < warmup_steps + steps) seconds.push_back(seconds_since(begin));
     }
