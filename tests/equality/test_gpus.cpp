@@ -64,7 +64,8 @@ std::vector<double> small_losses(const MeshCase& mesh, const std::string& device
   test::run_job(job, [&](Rank& rank, Communicator& world) {
     const auto loader = data.loader(rank.plan().training, job.global_batch);
     for (std::size_t step = 0; step < losses.size(); ++step) {
-      const StepResult result = rank.train(loader->next(), {static_cast<std::int64_t>(step), 0.05});
+      const StepResult result =
+          rank.train(loader->next(), {static_cast<std::int64_t>(step), 0.05}, [&] { return loader->peek(); });
       if (world.rank() == 0) losses[step] = result.loss;
     }
   });
@@ -209,8 +210,8 @@ TEST_CASE("Steps on a GPU are recorded, and allocate nothing after the first", "
     const auto training = data.loader(rank.plan().training, job.global_batch);
     const auto evaluation = data.loader(*rank.plan().evaluation, job.global_batch);
     for (std::int64_t step = 0; step < 6; ++step) {
-      rank.train(training->next(), {step, 0.01});
-      rank.evaluate(evaluation->next());
+      rank.train(training->next(), {step, 0.01}, [&] { return training->peek(); });
+      rank.evaluate(evaluation->next(), [&] { return evaluation->peek(); });
       (step == 0 ? after_first : after_last) = rank.device().allocations();
     }
     is_asynchronous = rank.device().is_asynchronous();
