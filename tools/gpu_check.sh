@@ -104,6 +104,7 @@ check "1. op tables: fp32 1e-5, TF32 1e-3, bf16 and fp16 1e-2" ops 120 "$tests/t
 check "2. ViT and MLP: the CPU's losses to 1e-4; twice the same bits" fp32 60 "$tests/test_equality" "[gpu][fp32]"
 check "2. bf16: as near to fp64 as the CPU's; twice the same bits" bf16 60 "$tests/test_equality" "[gpu][bf16]"
 check "3. 2, 4 and 8 ranks that share a GPU train as one" meshes 150 "$tests/test_equality" "[gpu][meshes]"
+check "3. pipelines of 2 and 4 ranks that share a GPU train as one" pipelines 90 "$tests/test_equality" "[gpu][pipelines]"
 check "3. NCCL, a rank on each GPU" nccl 60 "$tests/test_equality" "[gpu][nccl]"
 check "4. recorded; nothing allocated after step 1" allocations 30 "$tests/test_equality" "[gpu][allocations]"
 check "5. replay and step by step: the same bits" replay 60 "$tests/test_equality" "[gpu][replay]"
@@ -114,10 +115,12 @@ train gpu --device cuda --profile-steps 3:4
 train again --device cuda
 train eager --device cuda --set cuda_graph=false
 train staged --device cuda --backend local --set "parallel.tensor={size: 4, mode: 2d}"
+train pipeline --device cuda --backend local --set parallel.pipeline=2 --set NUM_MICRO_BATCHES=4
 compare "2. the command's losses: GPU and CPU" gpu cpu 1e-4
 compare "2. the command's losses: two runs" again gpu 0
 compare "5. the command's losses: replayed and not" eager again 0
 compare "3. the command's losses: 2d on 4 ranks of one GPU, and one" staged gpu 1e-4
+compare "3. the command's losses: a pipeline of 2 ranks of one GPU, and one" pipeline gpu 1e-4
 mpirun=$(command -v "$programs/mpirun" || command -v mpirun)
 if [ -n "$mpirun" ]; then
   export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
