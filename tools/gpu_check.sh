@@ -59,7 +59,7 @@ check() {
     skipped) row FAIL $((SECONDS - begin)) "$name" "$figures"; return 1 ;;
     0) row pass $((SECONDS - begin)) "$name" "$figures" ;;
     124) row FAIL $((SECONDS - begin)) "$name" "took too long; $log" ;;
-    *) row FAIL $((SECONDS - begin)) "$name" "exit code $status; $log" ;;
+    *) row FAIL $((SECONDS - begin)) "$name" "${figures:+$figures; }exit code $status; $log" ;;
   esac
   return $status
 }
