@@ -42,8 +42,9 @@ Json json_of(const std::vector<Operand>& operands) {
 Json json_of(const LocalNode& node) {
   Json json = {{"op", node.op}, {"inputs", json_of(node.inputs)}, {"outputs", json_of(node.outputs)}};
   json["attributes"] = Json::object();
-  for (const auto& [key, value] : node.attributes.items())
-    if (key != "key") std::visit([&](const auto& constant) { json["attributes"][key] = constant; }, value);
+  for (const auto& item : node.attributes.items())
+    if (item.first != "key")
+      std::visit([&](const auto& constant) { json["attributes"][item.first] = constant; }, item.second);
   if (node.accumulate) json["accumulate"] = true;
   return json;
 }
