@@ -82,6 +82,7 @@ class Executor {
   // calls where a collective fails or the policy's time is over.
   void wait(const WaitPolicy& policy);
 
+  [[nodiscard]] const Program& program() const { return compiled_->program; }
   [[nodiscard]] std::byte* data(BlockId block) const { return addresses_[static_cast<std::size_t>(block)]; }
   [[nodiscard]] bool is_recorded() const { return recorded_ != nullptr; }
   // Why the steps are not recorded; "" where they are, or nothing has been tried.

@@ -83,6 +83,9 @@ MemoryPlan plan_memory(const Program& program, const std::vector<std::size_t>& w
     life.last = i - 1;
   }
 
+  for (const FeedBlock& feed : program.feeds)
+    plan.feed_bytes += align_up(program.blocks[static_cast<std::size_t>(feed.block)].bytes());
+
   std::vector<ArenaBlock> arena_blocks;
   std::vector<int> arena_index(program.blocks.size(), -1);
   plan.block_offsets.assign(program.blocks.size(), -1);

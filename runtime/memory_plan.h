@@ -21,6 +21,7 @@ struct MemoryPlan {
   std::int64_t arena_bytes = 0;                 // the arena's size: its peak
   std::int64_t lower_bound = 0;                 // the largest sum of live bytes
   std::int64_t parameter_bytes = 0, state_bytes = 0;
+  std::int64_t feed_bytes = 0;  // of the blocks that a batch fills, which lie in the arena; each from a line's start on
 };
 
 // `workspaces`: bytes that each step's kernel needs beside its operands, 0 for other steps.

@@ -48,8 +48,15 @@ std::int64_t Plan::arena_bytes() const {
   return std::max(training.compiled.memory.arena_bytes, evaluation_bytes);
 }
 
+std::int64_t Plan::next_batch_bytes() const {
+  if (device == "cpu") return 0;
+  const std::int64_t evaluation_bytes = evaluation == nullptr ? 0 : evaluation->compiled.memory.feed_bytes;
+  return std::max(training.compiled.memory.feed_bytes, evaluation_bytes);
+}
+
 std::int64_t Plan::device_bytes() const {
-  return arena_bytes() + training.compiled.memory.parameter_bytes + training.compiled.memory.state_bytes;
+  const MemoryPlan& memory = training.compiled.memory;
+  return arena_bytes() + next_batch_bytes() + memory.parameter_bytes + memory.state_bytes;
 }
 
 std::int64_t Plan::parameters() const {

@@ -65,9 +65,11 @@ struct Plan {
   int accumulation = 1;           // batches of an optimizer step
   std::int64_t global_batch = 0;  // of one batch
   StepPlan training;
-  std::unique_ptr<StepPlan> evaluation;             // nullptr where none was asked for
-  [[nodiscard]] std::int64_t arena_bytes() const;   // the larger of the two programs' arenas: they share one
-  [[nodiscard]] std::int64_t device_bytes() const;  // arena, parameters and states
+  std::unique_ptr<StepPlan> evaluation;            // nullptr where none was asked for
+  [[nodiscard]] std::int64_t arena_bytes() const;  // the larger of the two programs' arenas: they share one
+  // Where the batch of the next step is brought to an accelerator while a step runs; 0 on the CPU.
+  [[nodiscard]] std::int64_t next_batch_bytes() const;
+  [[nodiscard]] std::int64_t device_bytes() const;  // arena, next batch, parameters and states
   [[nodiscard]] std::int64_t parameters() const;    // elements of the whole model
 };
 

@@ -126,6 +126,7 @@ std::string plan_json(const Plan& plan) {
   json["memory"] = {{"parameters", memory.parameter_bytes},
                     {"optimizer_state", memory.state_bytes},
                     {"arena", plan.arena_bytes()},
+                    {"next_batch", plan.next_batch_bytes()},
                     {"total", plan.device_bytes()}};
   json["parameter_list"] = parameters_json(program);
   json["training"] = step_json(plan.training);

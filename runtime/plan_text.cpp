@@ -97,6 +97,7 @@ std::string memory_text(const Plan& plan) {
   add("parameters", memory.parameter_bytes);
   add("optimizer state", memory.state_bytes);
   add("arena", plan.arena_bytes());
+  if (plan.next_batch_bytes() > 0) add("next batch", plan.next_batch_bytes());
   add("total", plan.device_bytes());
   return table.text();
 }

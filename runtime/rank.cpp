@@ -34,6 +34,7 @@ Rank::Rank(const Plan& plan, Communicator& world, const DevicePlace& place)
       metrics_(*on_.device, metric_count * metric_stride),
       store_(*on_.device, plan.training.compiled.program),
       arena_(*on_.device, static_cast<std::size_t>(plan.arena_bytes())),
+      feeder_(on_, plan.next_batch_bytes()),
       device_world_(plan.device == "cpu" || world.size() == 1
                         ? nullptr
                         : make_device_world(plan.device, place.world, world, *on_.device, *on_.communication)),
@@ -82,22 +83,20 @@ std::vector<Feed> Rank::feeds(const StepPlan& step) {
   return result;
 }
 
-StepResult Rank::run(const StepPlan& step, Executor& executor, const Batch& batch, const StepState& state) {
+StepResult Rank::run(const StepPlan& step, Executor& executor, const Batch& batch, const StepState& state,
+                     const NextBatch& next) {
   try {
-    return run_to_end(step, executor, batch, state);
+    return run_to_end(step, executor, batch, state, next);
   } catch (...) {
     mesh_.give_up();  // or the rank's memory could never be freed: the device may stand in a collective
     throw;
   }
 }
 
-StepResult Rank::run_to_end(const StepPlan& step, Executor& executor, const Batch& batch, const StepState& state) {
+StepResult Rank::run_to_end(const StepPlan& step, Executor& executor, const Batch& batch, const StepState& state,
+                            const NextBatch& next) {
   const Program& program = step.compiled.program;
-  for (std::size_t i = 0; i < program.feeds.size(); ++i) {
-    const BlockId block = program.feeds[i].block;
-    const auto bytes = static_cast<std::size_t>(program.blocks[static_cast<std::size_t>(block)].bytes());
-    on_.device->upload(executor.data(block), batch.buffers[i].data(), bytes, *on_.compute);
-  }
+  feeder_.feed(executor, batch);
   executor.run(state);
   const std::array<const Value*, metric_count> metrics = {step.graph.loss, step.graph.count, step.graph.correct,
                                                           step.graph.gradient_squares};
@@ -105,6 +104,8 @@ StepResult Rank::run_to_end(const StepPlan& step, Executor& executor, const Batc
     if (metrics[i] != nullptr)
       on_.device->download(metrics_.data() + i * metric_stride, executor.data(program.kept.at(metrics[i])),
                            size_of(metrics[i]->dtype), *on_.compute);
+  if (feeder_.works_ahead() && next != nullptr)
+    if (const Batch* upcoming = next(); upcoming != nullptr) feeder_.bring(program, *upcoming);
   executor.wait(place_.policy);
   const auto number = [&](std::size_t i) -> double {
     if (metrics[i] == nullptr) return 0;
@@ -129,6 +130,8 @@ std::int64_t Rank::measured_bytes() const {
   return plan_->device == "cpu" || may_share ? allocated_bytes() : on_.device->used_bytes() - used_before_;
 }
 
-std::int64_t Rank::allocated_bytes() const { return static_cast<std::int64_t>(store_.bytes() + arena_.size()); }
+std::int64_t Rank::allocated_bytes() const {
+  return static_cast<std::int64_t>(store_.bytes() + arena_.size() + feeder_.bytes());
+}
 
 }  // namespace ctrain

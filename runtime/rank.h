@@ -2,12 +2,14 @@
 // that many ranks live in one process as threads.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "memory/device.h"
 #include "parallel/comm/device_communicator.h"
+#include "runtime/batch_feeder.h"
 #include "runtime/data/feed.h"
 #include "runtime/executor.h"
 #include "runtime/plan.h"
@@ -38,13 +40,22 @@ class Rank {
   // What the loader has to bring for a step, in the order of its buffers.
   [[nodiscard]] static std::vector<Feed> feeds(const StepPlan& step);
 
-  // One optimizer step on a batch that was assembled for feeds(plan.training).
-  StepResult train(const Batch& batch, const StepState& state) { return run(plan_->training, training_, batch, state); }
+  // Gives the batch of the step that comes directly after, or nullptr. It is asked for, and copied to an accelerator,
+  // while the step runs; on the CPU, where nothing would be gained, it is not asked for.
+  using NextBatch = std::function<const Batch*()>;
+
+  // One optimizer step on a batch that was assembled for feeds(plan.training). When it returns no batch is read any
+  // more; the next one must not change until it was trained on.
+  StepResult train(const Batch& batch, const StepState& state, const NextBatch& next = {}) {
+    return run(plan_->training, training_, batch, state, next);
+  }
   // Traces these of the steps to come.
   void trace(const StepRange& steps);
   [[nodiscard]] const StepTrace* traced() const { return trace_.get(); }  // nullptr where nothing is
   // Forward and metrics only, on a batch for feeds(*plan.evaluation).
-  StepResult evaluate(const Batch& batch) { return run(*plan_->evaluation, *evaluation_, batch, {}); }
+  StepResult evaluate(const Batch& batch, const NextBatch& next = {}) {
+    return run(*plan_->evaluation, *evaluation_, batch, {}, next);
+  }
 
   [[nodiscard]] const Plan& plan() const { return *plan_; }
   // A parameter's or a state's part of this rank, to and from the host.
@@ -61,8 +72,10 @@ class Rank {
   [[nodiscard]] std::int64_t measured_bytes() const;
 
  private:
-  StepResult run(const StepPlan& step, Executor& executor, const Batch& batch, const StepState& state);
-  StepResult run_to_end(const StepPlan& step, Executor& executor, const Batch& batch, const StepState& state);
+  StepResult run(const StepPlan& step, Executor& executor, const Batch& batch, const StepState& state,
+                 const NextBatch& next);
+  StepResult run_to_end(const StepPlan& step, Executor& executor, const Batch& batch, const StepState& state,
+                        const NextBatch& next);
 
   [[nodiscard]] std::vector<std::byte> download(const std::byte* from, std::int64_t bytes) const;
 
@@ -73,6 +86,7 @@ class Rank {
   HostBuffer metrics_;        // of a step: loss, count, correct, squares of gradients, a cache line each
   ParameterStore store_;
   Buffer arena_;
+  BatchFeeder feeder_;
   std::unique_ptr<Communicator> device_world_;  // nullptr where collectives work in host memory
   MeshCommunicators mesh_;
   Executor training_;

@@ -139,9 +139,8 @@ std::string run_evaluation(std::unique_ptr<Job> job, const fs::path& path, const
     const Plan plan = make_plan(job->options, world.rank());
     Rank rank(plan, world, device_place(launch, plan.device, options.backend, world.rank()));
     load_tensors(rank, checkpoint, false);
-    Loader loader(*job->test->dataset, *job->test->pipeline, job->test->sampler, Rank::feeds(*plan.evaluation),
-                  job->test->prefetch_depth, job->test->workers);
-    const Totals totals = evaluate_split(rank, loader, job->test->dataset->label_bytes());
+    const auto loader = make_loader(*job->test, *plan.evaluation, rank);
+    const Totals totals = evaluate_split(rank, *loader, job->test->dataset->label_bytes());
     if (world.rank() != 0) return;
     nlohmann::ordered_json json = {{"kind", "eval"},
                                    {"step", manifest.step},

@@ -87,6 +87,7 @@ void show_ranks(const Rank& rank, Communicator& world, int threads, const Logger
   text +=
       fmt::format("rank 0: parameters {}, optimizer {}, arena {} (lower bound {})", bytes_text(memory.parameter_bytes),
                   bytes_text(memory.state_bytes), bytes_text(memory.arena_bytes), bytes_text(memory.lower_bound));
+  if (plan.next_batch_bytes() > 0) text += fmt::format(", next batch {}", bytes_text(plan.next_batch_bytes()));
   logger.info("{}", text);
 }
 

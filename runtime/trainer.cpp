@@ -36,10 +36,7 @@ Trainer::Trainer(const Job& job, const TrainerOptions& options, Rank& rank, Comm
   flops_ = model_flops(*rank.plan().training.graph.graph);
   step_seconds_.reserve(static_cast<std::size_t>(options.total_steps));
   if (job.test != nullptr) {
-    test_loader_ =
-        std::make_unique<Loader>(*job.test->dataset, *job.test->pipeline, job.test->sampler,
-                                 Rank::feeds(*rank.plan().evaluation), job.test->prefetch_depth, job.test->workers);
-    if (job.test->pin_memory) test_loader_->pin(rank.device());
+    test_loader_ = make_loader(*job.test, *rank.plan().evaluation, rank);
     state_.test.bytes = job.test->dataset->label_bytes();
   }
 }
@@ -56,13 +53,11 @@ TrainingOutcome Trainer::fit() {
   }
   for (const auto& hook : hooks_) hook->before_train(state_);
 
-  Loader loader(*job_.train.dataset, *job_.train.pipeline, job_.train.sampler, Rank::feeds(rank_.plan().training),
-                job_.train.prefetch_depth, job_.train.workers);
-  if (job_.train.pin_memory) loader.pin(rank_.device());
-  loader.seek(state_.epoch, state_.step_in_epoch);
+  const std::unique_ptr<Loader> loader = make_loader(job_.train, rank_.plan().training, rank_);
+  loader->seek(state_.epoch, state_.step_in_epoch);
   outcome.start_seconds = seconds_since_start();
   while (state_.step < options_.total_steps) {
-    train_step(loader);
+    train_step(*loader);
     if (state_.step == first_step + 2) tell_whether_recorded();
     if (state_.step_in_epoch == state_.steps_per_epoch) end_epoch();
     save_by_steps();
@@ -75,7 +70,7 @@ TrainingOutcome Trainer::fit() {
   if (options_.total_steps == 0) save(options_.run_folder / "checkpoints");
   if (outcome.stopped_early && saved_step_ != state_.step) save(options_.run_folder / "checkpoints");
 
-  outcome.host_bytes = loader.buffer_bytes() + (test_loader_ == nullptr ? 0 : test_loader_->buffer_bytes());
+  outcome.host_bytes = loader->buffer_bytes() + (test_loader_ == nullptr ? 0 : test_loader_->buffer_bytes());
   outcome.steps = state_.step;
   outcome.steps_here = state_.step - first_step;
   outcome.train = state_.train;
@@ -90,7 +85,9 @@ void Trainer::train_step(Loader& loader) {
   if (state_.step_in_epoch == 0) state_.train = {};
   const Batch& batch = loader.next();
   state_.learning_rate = job_.learning_rate(state_.step);
-  state_.last = rank_.train(batch, {state_.step, state_.learning_rate});
+  const bool is_last = state_.step + 1 == options_.total_steps;
+  state_.last =
+      rank_.train(batch, {state_.step, state_.learning_rate}, [&] { return is_last ? nullptr : loader.peek(); });
   state_.samples = batch.valid;
   state_.step += 1;
   state_.step_in_epoch += 1;
@@ -221,11 +218,20 @@ void Trainer::write_epoch(EpochMetrics::Kind kind, const Totals& totals) {
                    .bits_per_byte = totals.bytes > 0 ? std::optional(totals.bits_per_byte()) : std::nullopt});
 }
 
+std::unique_ptr<Loader> make_loader(const DataSplit& split, const StepPlan& step, const Rank& rank) {
+  auto loader = std::make_unique<Loader>(*split.dataset, *split.pipeline, split.sampler, Rank::feeds(step),
+                                         split.prefetch_depth, split.workers);
+  if (split.pin_memory) loader->pin(rank.device());
+  return loader;
+}
+
 Totals evaluate_split(Rank& rank, Loader& loader, std::int64_t label_bytes) {
   Totals totals;
   totals.bytes = label_bytes;
   loader.seek(0, 0);
-  for (std::int64_t step = 0; step < loader.steps_per_epoch(); ++step) totals.add(rank.evaluate(loader.next()));
+  const std::int64_t steps = loader.steps_per_epoch();
+  for (std::int64_t step = 0; step < steps; ++step)
+    totals.add(rank.evaluate(loader.next(), [&] { return step + 1 == steps ? nullptr : loader.peek(); }));
   return totals;
 }
 

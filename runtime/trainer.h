@@ -69,6 +69,9 @@ class Trainer {
   double peak_flops_ = 0;  // of all ranks in a second; 0: not known
 };
 
+// Brings the split's batches to the rank, for one of its two steps. The split and the rank outlive it.
+[[nodiscard]] std::unique_ptr<Loader> make_loader(const DataSplit& split, const StepPlan& step, const Rank& rank);
+
 // Metrics of one pass over the test set, the same on every rank. `label_bytes`: its dataset's.
 [[nodiscard]] Totals evaluate_split(Rank& rank, Loader& loader, std::int64_t label_bytes);
 

@@ -12,7 +12,7 @@ set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 archive=$(realpath -m "${1:-build/ctrain-bundle.tar.xz}")
 build=build/bundle
-targets=(ctrain bench_step test_ops test_equality)
+targets=(ctrain bench_step bench_operations test_ops test_equality)
 
 cmake -S . -B $build -G Ninja -D CMAKE_BUILD_TYPE=Release -D CTRAIN_ARCH=x86-64-v3 >/dev/null
 cmake --build $build --target "${targets[@]}"
@@ -39,7 +39,7 @@ END
 done
 cp -r configs LICENSE README.md $top
 cp tools/gpu_check.sh $top/tools
-cp tools/bench/*.yaml $top/tools/bench
+cp tools/bench/{*.yaml,*.py} $top/tools/bench
 
 # The system's own libraries stay away, and what has to fit the driver: CUDA's.
 is_left_out() {

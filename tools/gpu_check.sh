@@ -4,8 +4,8 @@
 #
 #   tools/gpu_check.sh [--peer PEER_TORCH.PY] [--logs DIR]
 #
-# --peer: a script that times the same model in PyTorch and prints a JSON line with samples_per_second; without it, or
-# without python3 and torch, that comparison is left out. Logs go to DIR (default: gpu_check).
+# --peer: a script that times the same model in PyTorch and prints a JSON line with samples_per_second; without it that
+# comparison is left out. So is that of single kernels without python3 and torch. Logs go to DIR (default: gpu_check).
 # Exit code: 0 all passed, 1 something failed, 2 there is no GPU that this build can use (nothing was run).
 set -uo pipefail
 root=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
@@ -22,7 +22,7 @@ if [ -x "$root/bin/ctrain" ]; then
 else
   programs=$root/build/release tests=$root/build/release/tests
 fi
-for program in "$programs"/{ctrain,bench_step} "$tests"/{test_ops,test_equality}; do
+for program in "$programs"/{ctrain,bench_step,bench_operations} "$tests"/{test_ops,test_equality}; do
   if [ ! -x "$program" ]; then
     echo "gpu_check.sh: $program is missing: build first (cmake --build --preset release)" >&2
     exit 2
@@ -59,7 +59,7 @@ check() {
     skipped) row FAIL $((SECONDS - begin)) "$name" "$figures"; return 1 ;;
     0) row pass $((SECONDS - begin)) "$name" "$figures" ;;
     124) row FAIL $((SECONDS - begin)) "$name" "took too long; $log" ;;
-    *) row FAIL $((SECONDS - begin)) "$name" "exit code $status; $log" ;;
+    *) row FAIL $((SECONDS - begin)) "$name" "${figures:+$figures; }exit code $status; $log" ;;
   esac
   return $status
 }
@@ -104,6 +104,7 @@ check "1. op tables: fp32 1e-5, TF32 1e-3, bf16 and fp16 1e-2" ops 120 "$tests/t
 check "2. ViT and MLP: the CPU's losses to 1e-4; twice the same bits" fp32 60 "$tests/test_equality" "[gpu][fp32]"
 check "2. bf16: as near to fp64 as the CPU's; twice the same bits" bf16 60 "$tests/test_equality" "[gpu][bf16]"
 check "3. 2, 4 and 8 ranks that share a GPU train as one" meshes 150 "$tests/test_equality" "[gpu][meshes]"
+check "3. pipelines of 2 and 4 ranks that share a GPU train as one" pipelines 90 "$tests/test_equality" "[gpu][pipelines]"
 check "3. NCCL, a rank on each GPU" nccl 60 "$tests/test_equality" "[gpu][nccl]"
 check "4. recorded; nothing allocated after step 1" allocations 30 "$tests/test_equality" "[gpu][allocations]"
 check "5. replay and step by step: the same bits" replay 60 "$tests/test_equality" "[gpu][replay]"
@@ -114,10 +115,12 @@ train gpu --device cuda --profile-steps 3:4
 train again --device cuda
 train eager --device cuda --set cuda_graph=false
 train staged --device cuda --backend local --set "parallel.tensor={size: 4, mode: 2d}"
+train pipeline --device cuda --backend local --set parallel.pipeline=2 --set NUM_MICRO_BATCHES=4
 compare "2. the command's losses: GPU and CPU" gpu cpu 1e-4
 compare "2. the command's losses: two runs" again gpu 0
 compare "5. the command's losses: replayed and not" eager again 0
 compare "3. the command's losses: 2d on 4 ranks of one GPU, and one" staged gpu 1e-4
+compare "3. the command's losses: a pipeline of 2 ranks of one GPU, and one" pipeline gpu 1e-4
 mpirun=$(command -v "$programs/mpirun" || command -v mpirun)
 if [ -n "$mpirun" ]; then
   export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
@@ -139,43 +142,25 @@ if check "speed: ViT-B/16 at 224, batch 128, bf16" bench 150 "$programs/bench_st
   judge "4. measured device memory within 3 % of the plan's" "$memory %" "$memory <= 3 && $memory >= -3"
   judge "4. no allocation after step 1" "$allocations" "$allocations == 0"
 fi
-if [ -n "$peer" ] && python3 -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
+has_torch=
+python3 -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null && has_torch=1
+if [ -n "$peer" ] && [ -n "$has_torch" ]; then
   if check "speed: the same in PyTorch with torch.compile" peer 150 python3 "$peer" vit --device cuda --dtype bf16 --compile \
     --image 224 --patch 16 --hidden 768 --depth 12 --heads 12 --classes 1000 --batch 128; then
     theirs=$(sed -n 's/.*"samples_per_second": *\([0-9.]*\).*/\1/p' "$logs/peer.log")
     judge "speed: at least 1.0x of PyTorch" "$rate and $theirs samples/s" "${rate:-0} >= ${theirs:-1e30}"
   fi
-  check "speed: PyTorch's kernels at the same shapes" peer_kernels 60 python3 - <<'END'
-import torch, torch.nn.functional as F
-def report(name, run, repeat=20):
-    for _ in range(3): run()
-    times = []
-    for _ in range(repeat):
-        begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-        begin.record(); run(); end.record(); torch.cuda.synchronize()
-        times.append(begin.elapsed_time(end))
-    print(f"{name:<44}{min(times):9.3f} ms")
-def tensor(*shape, dtype=torch.bfloat16): return torch.randn(*shape, device="cuda", dtype=dtype).requires_grad_()
-def both(name, forward, *inputs):
-    with torch.no_grad(): report(name, forward)
-    result = forward(); gradient = torch.randn_like(result)
-    report(name + ", backward", lambda: torch.autograd.grad(result, inputs, gradient, retain_graph=True))
-x, wide, heads = tensor(128, 197, 768), tensor(128, 197, 3072), [tensor(128, 12, 197, 64) for _ in range(3)]
-for name, a, out in ("qkv", x, 2304), ("projection", x, 768), ("fc1", x, 3072), ("fc2", wide, 768):
-    w, b = tensor(out, a.shape[-1]), tensor(out)
-    both(f"linear {name} {tuple(a.shape)} -> {out}", lambda: F.linear(a, w, b), a, w, b)
-both("attention (128, 197, 12, 64)", lambda: F.scaled_dot_product_attention(*heads), *heads)
-w, b = tensor(768), tensor(768)
-both("layer norm (128, 197, 768)", lambda: F.layer_norm(x, (768,), w, b), x, w, b)
-both("gelu (128, 197, 3072)", lambda: F.gelu(wide), wide)
-logits, labels = tensor(128, 1000), torch.zeros(128, dtype=torch.long, device="cuda")
-both("cross-entropy (128, 1000)", lambda: F.cross_entropy(logits, labels), logits)
-p = tensor(86567656, dtype=torch.float32); p.grad = torch.randn_like(p)
-adam = torch.optim.AdamW([p], fused=True)
-report("AdamW, fused, of 86567656", adam.step)
-END
 else
   row skipped - "speed: at least 1.0x of PyTorch" "no --peer script, or no python3 with torch"
+fi
+kernel_table=(python3 "$root/tools/bench/kernel_table.py" "$logs/operations.log")
+if check "speed: its operations, each alone" operations 60 "$programs/bench_operations" "$root/tools/bench/vit_base.yaml" cuda; then
+  if [ -n "$has_torch" ]; then
+    check "speed: each kernel within 10 % of PyTorch's" kernels 90 "${kernel_table[@]}"
+  else
+    row skipped - "speed: each kernel within 10 % of PyTorch's" "no python3 with torch"
+    "${kernel_table[@]}" >"$logs/kernels.log" 2>&1
+  fi
 fi
 
 sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2>/dev/null)
@@ -192,7 +177,7 @@ fi
 echo
 echo "in all, after $SECONDS s:"
 printf '%s\n' "${rows[@]}"
-for table in bench peer_kernels; do
-  [ ! -s "$logs/$table.log" ] || { echo; sed -n '/^operation/,$p; / ms$/p' "$logs/$table.log" | awk '!seen[$0]++'; }
+for table in bench kernels; do
+  [ ! -s "$logs/$table.log" ] || { echo; sed -n '/^operation/,$p' "$logs/$table.log"; }
 done
 exit $failed

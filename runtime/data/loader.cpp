@@ -37,15 +37,27 @@ std::int64_t Loader::buffer_bytes() const {
   return bytes;
 }
 
+const Loader::Slot& Loader::await_next(std::unique_lock<std::mutex>& lock) {
+  const Slot& slot = slot_of(handed_out_);
+  changed_.wait(lock, [&] { return begun_ > handed_out_ && !slot.is_being_made; });
+  return slot;
+}
+
 const Batch& Loader::next() {
   std::unique_lock lock(mutex_);
   if (workers_.empty() && begun_ == handed_out_) make_next(lock, assemblers_.front());
-  const Slot& slot = slot_of(handed_out_);
-  changed_.wait(lock, [&] { return begun_ > handed_out_ && !slot.is_being_made; });
+  const Slot& slot = await_next(lock);
   if (slot.failure != nullptr) std::rethrow_exception(slot.failure);
   ++handed_out_;  // gives the batch before this one back to the workers
   changed_.notify_all();
   return slot.batch;
+}
+
+const Batch* Loader::peek() {
+  if (workers_.empty()) return nullptr;
+  std::unique_lock lock(mutex_);
+  const Slot& slot = await_next(lock);
+  return slot.failure == nullptr ? &slot.batch : nullptr;
 }
 
 void Loader::seek(std::int64_t epoch, std::int64_t step) {

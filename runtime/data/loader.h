@@ -39,6 +39,10 @@ class Loader {
   // until the next call of next() or seek(). Throws what went wrong while the batch was made.
   const Batch& next();
 
+  // The batch that next() will hand out, of which it may be read ahead; waits until it is there. nullptr where it went
+  // wrong, as next() will tell, and without workers, who alone make batches ahead.
+  const Batch* peek();
+
   // Goes on at `step` of `epoch`, in constant time; step = steps_per_epoch() means the start of the next epoch.
   void seek(std::int64_t epoch, std::int64_t step);
 
@@ -49,6 +53,8 @@ class Loader {
     std::exception_ptr failure;  // of the batch made last
   };
 
+  // Waits for the batch that is handed out next.
+  const Slot& await_next(std::unique_lock<std::mutex>& lock);
   [[nodiscard]] Slot& slot_of(std::int64_t number) { return ring_[static_cast<std::size_t>(number) % ring_.size()]; }
   void work(const std::stop_token& stop, BatchAssembler& assembler);
   void make_next(std::unique_lock<std::mutex>& lock, BatchAssembler& assembler);  // unlocks while it works

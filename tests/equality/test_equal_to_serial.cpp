@@ -10,8 +10,6 @@ namespace {
 
 constexpr int steps = 20;
 
-using Job = JobOptions (*)(const MeshCase&, DType);
-
 void check_fp64(Job job) {
   const TrainingRun serial = train_locally(job({}, DType::f64), steps);
   REQUIRE(serial.steps.back().loss < serial.steps.front().loss);

@@ -5,9 +5,8 @@
 
 #include <fmt/format.h>
 
-#include "runtime/models/vit.h"
+#include "pipelined_job.h"
 #include "tests/support/run_ranks.h"
-#include "training_run.h"
 
 namespace ctrain {
 namespace {
@@ -29,8 +28,6 @@ JobOptions on_gpu(JobOptions job) {
 void tell(const std::string& what, double error, double allowed) {
   fmt::print("figure: {}: {:.2g} of at most {:.2g}\n", what, error, allowed);
 }
-
-using Job = JobOptions (*)(const MeshCase&, DType);
 
 // Heads of 64 and no dropout of attention: in bf16 cuDNN's attention runs, where the GPU has it.
 JobOptions wide_job(const MeshCase& mesh, DType real) {
@@ -64,7 +61,8 @@ std::vector<double> small_losses(const MeshCase& mesh, const std::string& device
   test::run_job(job, [&](Rank& rank, Communicator& world) {
     const auto loader = data.loader(rank.plan().training, job.global_batch);
     for (std::size_t step = 0; step < losses.size(); ++step) {
-      const StepResult result = rank.train(loader->next(), {static_cast<std::int64_t>(step), 0.05});
+      const StepResult result =
+          rank.train(loader->next(), {static_cast<std::int64_t>(step), 0.05}, [&] { return loader->peek(); });
       if (world.rank() == 0) losses[step] = result.loss;
     }
   });
@@ -115,13 +113,34 @@ TEST_CASE("A ViT in bf16 on a GPU comes as near to fp64 as on the CPU, and has t
   }
 }
 
+struct SeveralRanks {
+  std::string text;
+  JobOptions job;
+};
+
 // As on the CPU (test_equal_to_serial.cpp), up to four times one rank's own distance from fp64 is allowed.
-void check_meshes(const std::string& name, Job job) {
-  const TrainingRun exact = train_locally(job({}, DType::f64), steps),
-                    serial = train_locally(on_gpu(job({}, DType::f32)), steps);
+void check_ranks(const std::string& name, Job one_rank, const std::vector<SeveralRanks>& cases) {
+  const TrainingRun exact = train_locally(one_rank({}, DType::f64), steps),
+                    serial = train_locally(on_gpu(one_rank({}, DType::f32)), steps);
   const double gradients = std::max(1e-5, 4 * gradient_error(serial, exact)),
                losses = std::max(1e-4, 4 * loss_error(serial, exact));
   double worst_gradient = 0, worst_loss = 0;
+  for (const auto& [text, job] : cases) {
+    const TrainingRun run = train_locally(on_gpu(job), steps);
+    INFO(text << ": gradients " << gradient_error(run, serial) << " of " << gradients << ", losses "
+              << loss_error(run, serial) << " of " << losses);
+    CHECK(gradient_error(run, serial) < gradients);
+    CHECK(loss_error(run, serial) < losses);
+    CHECK(run.replicas_equal);
+    worst_gradient = std::max(worst_gradient, gradient_error(run, serial));
+    worst_loss = std::max(worst_loss, loss_error(run, serial));
+  }
+  tell(name + ", losses, 2 to 8 ranks and one", worst_loss, losses);
+  tell(name + ", first gradients, 2 to 8 ranks and one", worst_gradient, gradients);
+}
+
+void check_meshes(const std::string& name, Job job) {
+  std::vector<SeveralRanks> cases;
   for (const MeshCase& mesh : std::vector<MeshCase>{{"", 2, 1},
                                                     {"1d", 1, 2},
                                                     {"sequence", 1, 2},
@@ -135,19 +154,10 @@ void check_meshes(const std::string& name, Job job) {
                                                     {"2.5d", 1, 8, 2},
                                                     {"3d", 1, 8},
                                                     {"1d", 1, 8},
-                                                    {"sequence", 1, 8}}) {
-    if (mesh.mode == "sequence" && job == mlp_job) continue;  // nothing to split
-    const TrainingRun run = train_locally(on_gpu(job(mesh, DType::f32)), steps);
-    INFO(mesh.text() << ": gradients " << gradient_error(run, serial) << " of " << gradients << ", losses "
-                     << loss_error(run, serial) << " of " << losses);
-    CHECK(gradient_error(run, serial) < gradients);
-    CHECK(loss_error(run, serial) < losses);
-    CHECK(run.replicas_equal);
-    worst_gradient = std::max(worst_gradient, gradient_error(run, serial));
-    worst_loss = std::max(worst_loss, loss_error(run, serial));
-  }
-  tell(name + ", losses, 2 to 8 ranks and one", worst_loss, losses);
-  tell(name + ", first gradients, 2 to 8 ranks and one", worst_gradient, gradients);
+                                                    {"sequence", 1, 8}})
+    if (mesh.mode != "sequence" || job != mlp_job)  // nothing to split
+      cases.push_back({mesh.text(), job(mesh, DType::f32)});
+  check_ranks(name, job, cases);
 }
 
 TEST_CASE("A ViT on ranks that share a GPU trains as on one rank", "[gpu][meshes]") {
@@ -155,6 +165,40 @@ TEST_CASE("A ViT on ranks that share a GPU trains as on one rank", "[gpu][meshes
 }
 TEST_CASE("An MLP on ranks that share a GPU trains as on one rank", "[gpu][meshes]") {
   if (gpus() > 0) check_meshes("MLP", mlp_job);
+}
+
+// Every schedule on two and four stages, and with tensor parallelism.
+void check_pipelines(const std::string& name, Job job) {
+  std::vector<SeveralRanks> cases;
+  const auto add = [&](const PipelineCase& p) { cases.push_back({p.text(), pipelined(job, p, DType::f32)}); };
+  for (const int stages : {2, 4}) {
+    for (const char* schedule : {"gpipe", "1f1b", "zb_h1"}) add({schedule, stages, 1, 4});
+    for (const char* schedule : {"interleaved", "zbv"}) add({schedule, stages, 2, 4});
+  }
+  add({"1f1b", 2, 1, 4, {"1d", 1, 2}});
+  check_ranks(name, job, cases);
+}
+
+TEST_CASE("A ViT in a pipeline of ranks that share a GPU trains as on one rank", "[gpu][pipelines]") {
+  if (gpus() > 0) check_pipelines("ViT", vit_of_8);
+}
+TEST_CASE("GPT-2 in a pipeline of ranks that share a GPU trains as on one rank", "[gpu][pipelines]") {
+  if (gpus() > 0) check_pipelines("GPT-2", gpt2_of_8);
+}
+
+// In little time. The word table of GPT-2 is the head's too.
+TEST_CASE("Small pipelines on a GPU train as one rank on the CPU", "[gpu][small]") {
+  if (gpus() == 0) return;
+  const auto check = [](Job job, const PipelineCase& p) {
+    const TrainingRun cpu = train_locally(job({}, DType::f32), 2),
+                      gpu = train_locally(on_gpu(pipelined(job, p, DType::f32)), 2);
+    INFO(p.text());
+    CHECK(loss_error(gpu, cpu) < 1e-4);
+    CHECK(gradient_error(gpu, cpu) < 1e-4);
+    CHECK(gpu.replicas_equal);
+  };
+  check(gpt2_of_4, {"1f1b", 2, 1, 2});
+  check(vit_of_4, {"zbv", 2, 2, 2});
 }
 
 // With one GPU NCCL's world has one rank, and no step sends anything: only that it is made and closed is shown.
@@ -209,8 +253,8 @@ TEST_CASE("Steps on a GPU are recorded, and allocate nothing after the first", "
     const auto training = data.loader(rank.plan().training, job.global_batch);
     const auto evaluation = data.loader(*rank.plan().evaluation, job.global_batch);
     for (std::int64_t step = 0; step < 6; ++step) {
-      rank.train(training->next(), {step, 0.01});
-      rank.evaluate(evaluation->next());
+      rank.train(training->next(), {step, 0.01}, [&] { return training->peek(); });
+      rank.evaluate(evaluation->next(), [&] { return evaluation->peek(); });
       (step == 0 ? after_first : after_last) = rank.device().allocations();
     }
     is_asynchronous = rank.device().is_asynchronous();

@@ -15,8 +15,6 @@ JobOptions bf16(JobOptions job) {
   return job;
 }
 
-using Job = JobOptions (*)(const MeshCase&, DType);
-
 void check_bf16(Job job) {
   const TrainingRun exact = train_locally(job({}, DType::f64), steps);
   const TrainingRun serial = train_locally(bf16(job({}, DType::f32)), steps);

@@ -31,6 +31,7 @@ const std::vector<MeshCase>& all_meshes();
 JobOptions vit_job(const MeshCase& mesh, DType real);  // 144 wide, 24 heads, global batch 72
 JobOptions mlp_job(const MeshCase& mesh, DType real);
 JobOptions gpt2_job(const MeshCase& mesh, DType real);  // a vocabulary and tokens that no mesh divides
+using Job = JobOptions (*)(const MeshCase&, DType);
 
 // What one rank does; collects into `run`, which the ranks of a process share.
 class RunCollector {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 
+#include "memory/arena_planner.h"
 #include "runtime/models/mlp.h"
 #include "runtime/models/vit.h"
 #include "runtime/plan.h"
@@ -145,7 +146,9 @@ TEST_CASE("The totals of a plan", "[memory_plan]") {
   CHECK(memory.parameter_bytes >= 4 * plan.parameters());
   CHECK(memory.state_bytes == 2 * memory.parameter_bytes);
   CHECK(plan.arena_bytes() == std::max(memory.arena_bytes, plan.evaluation->compiled.memory.arena_bytes));
+  CHECK(plan.next_batch_bytes() == 0);  // nor is any brought ahead on the CPU
   CHECK(plan.device_bytes() == plan.arena_bytes() + memory.parameter_bytes + memory.state_bytes);
+  CHECK(memory.feed_bytes == align_up(12 * test::image_side * test::image_side * 4) + align_up(12 * 4));
 
   JobOptions split = test::small_job({"2d", 1, 9}, 12, DType::f32);
   const Plan part = make_plan(split, 4);

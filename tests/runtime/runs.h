@@ -25,8 +25,10 @@ class Runs {
         logger_(console_, LogLevel::error) {}
   ~Runs() { ::close(silent_); }
 
-  int train(const std::string& name, const std::string& parallel, std::int64_t steps, const std::string& resume = "") {
+  int train(const std::string& name, const std::string& parallel, std::int64_t steps, const std::string& resume = "",
+            const std::string& device = "cpu") {
     auto job = open_job(load_configuration_text(config_, "job.yaml", {"parallel=" + parallel}));
+    job->options.device = device;
     Launch launch;
     launch.ranks = job->configuration.world_size();
     launch.policy.timeout = 60;

@@ -22,8 +22,8 @@ std::vector<AllocationCount> count_steps(const test::MeshCase& mesh, int threads
     const auto training = data.loader(rank.plan().training, job.global_batch);
     const auto evaluation = data.loader(*rank.plan().evaluation, job.global_batch);
     for (std::size_t step = 0; step < steps; ++step) {
-      rank.train(training->next(), {static_cast<std::int64_t>(step), 0.01});
-      rank.evaluate(evaluation->next());
+      rank.train(training->next(), {static_cast<std::int64_t>(step), 0.01}, [&] { return training->peek(); });
+      rank.evaluate(evaluation->next(), [&] { return evaluation->peek(); });
       world.barrier();
       if (world.rank() == 0) counts[step] = allocation_count();
       world.barrier();

@@ -1,4 +1,5 @@
-// bench_step CONFIG [cuda | threads] [steps]: trains the configuration on one rank, on one batch that stays the same,
+// bench_step CONFIG [cuda | threads] [steps]: trains the configuration on one rank, on one batch that stays the same
+// (and comes from the host again for every step),
 // and prints the median rate of a step, the share of the measured matmul rate that its products and attention reach
 // (FLOPs from the graph), memory as planned and as measured, and a table of its operations by shape.
 // A product of 2048^3 (8192^3 on a GPU) in the step's element type is timed in the same process, before and after, and
@@ -15,15 +16,13 @@
 #include <vector>
 
 #include "memory/device.h"
-#include "ops/narrow_floats.h"
-#include "ops/philox.h"
 #include "parallel/comm/local.h"
 #include "runtime/console/table.h"
-#include "runtime/data/loader.h"
 #include "runtime/job.h"
 #include "runtime/plan_facts.h"
 #include "runtime/plan_text.h"
-#include "runtime/rank.h"
+#include "runtime/trainer.h"
+#include "tools/bench/device_numbers.h"
 
 namespace ctrain {
 namespace {
@@ -48,17 +47,6 @@ double fastest(Device& device, Stream& stream, const std::function<void()>& enqu
   return best;
 }
 
-// Numbers that are no zeros, with which some chips run faster than with others.
-std::vector<std::byte> uniform_numbers(std::int64_t count, DType dtype) {
-  std::vector<std::byte> data(static_cast<std::size_t>(count) * static_cast<std::size_t>(size_of(dtype)));
-  with_type(dtype, [&]<typename T>(T) {
-    for (std::int64_t i = 0; i < count; ++i)
-      reinterpret_cast<T*>(data.data())[i] =
-          static_cast<T>(2 * random_uniform(7, static_cast<std::uint64_t>(i % 65536)) - 1);
-  });
-  return data;
-}
-
 // Operations a second of a square product.
 double matmul_rate(Device& device, Backend backend, DType dtype) {
   const std::int64_t n = backend == Backend::cuda ? 8192 : 2048;
@@ -72,12 +60,8 @@ double matmul_rate(Device& device, Backend backend, DType dtype) {
   }
   const Kernel kernel = KernelTable::instance().make(backend, node);
   const auto stream = device.make_stream();
-  const std::vector<std::byte> numbers = uniform_numbers(n * n, dtype);
-  const Buffer a(device, numbers.size()), b(device, numbers.size()), c(device, numbers.size()),
-      workspace(device, kernel.workspace + 64);
-  device.upload(a.data(), numbers.data(), numbers.size(), *stream);
-  device.upload(b.data(), numbers.data(), numbers.size(), *stream);
-  stream->synchronize();
+  const Buffer a = device_numbers(device, *stream, n * n, dtype), b = device_numbers(device, *stream, n * n, dtype),
+               c = device_numbers(device, *stream, n * n, dtype), workspace(device, kernel.workspace + 64);
   void* const inputs[] = {a.data(), b.data()};
   void* const outputs[] = {c.data()};
   const auto cubed = static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(n);
@@ -172,15 +156,14 @@ void run(const char* config, const std::string& device_kind, int threads, int st
     Peaks peaks;
     if (!device->is_asynchronous()) peaks.measure(*device, job->options.backend(), plan.activation);
     Rank rank(plan, world);
-    Loader loader(*job->train.dataset, *job->train.pipeline, job->train.sampler, Rank::feeds(plan.training), 2);
-    if (job->train.pin_memory) loader.pin(rank.device());
-    const Batch& batch = loader.next();
+    const auto loader = make_loader(job->train, plan.training, rank);
+    const Batch& batch = loader->next();
     rank.trace({warmup_steps + steps + 1, warmup_steps + steps + traced_steps});
     std::vector<double> seconds;
     std::int64_t allocations = 0;
     for (int step = 0; step < warmup_steps + steps + traced_steps; ++step) {
       const auto begin = Clock::now();
-      rank.train(batch, {step, job->learning_rate(step)});
+      rank.train(batch, {step, job->learning_rate(step)}, [&] { return &batch; });
       if (step == 0) allocations = rank.device().allocations();
       if (step >= warmup_steps && step < warmup_steps + steps) seconds.push_back(seconds_since(begin));
     }

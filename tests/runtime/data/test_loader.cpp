@@ -145,7 +145,9 @@ TEST_CASE("Any number of workers brings the same batches in the same order, also
   CHECK(many.buffer_bytes() / (depth + 1) == one.buffer_bytes() / 3);
   const auto check_steps = [&](int steps) {
     for (int n = 0; n < steps; ++n) {
+      const Batch* ahead = n % 2 == 0 ? many.peek() : nullptr;
       const Batch &expected = one.next(), &found = many.next();
+      CHECK((ahead == &found || n % 2 != 0 || workers == 0));
       CHECK(found.epoch == expected.epoch);
       CHECK(found.step == expected.step);
       CHECK(copy<float>(found, 0, 8 * pixels) == copy<float>(expected, 0, 8 * pixels));
@@ -167,6 +169,7 @@ TEST_CASE("What goes wrong while a batch is made is thrown by next, after the ba
   Loader loader(dataset, transforms, {.batch_size = 3}, {images(0, 3)}, workers, workers);
   CHECK(loader.next().step == 0);
   CHECK(loader.next().step == 1);
+  CHECK(loader.peek() == nullptr);
   CHECK_THROWS_WITH(loader.next(), "sample 7 is damaged");
   CHECK_THROWS_WITH(loader.next(), "sample 7 is damaged");
   loader.seek(0, 3);
