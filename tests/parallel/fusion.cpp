@@ -99,6 +99,9 @@ TEST_CASE("Steps are fused where what they look across is whole on the rank", "[
   CHECK(count(serial, "layer_norm") == 0);
   CHECK(count(serial, "layer_norm_sum") == 0);
   CHECK(count(serial, "linear") == 4 * 2 + 2);  // with patches and head
+  CHECK(count(serial, "cross_entropy_fused") == 1);
+  for (const char* part : {"class_max", "class_sum_exp", "class_target", "class_nll", "class_place", "correct"})
+    CHECK(count(serial, part) == 0);
 
   const Program columns = fused(make_mode("1d", 1, {2}));
   CHECK(count(columns, "layer_norm_fused") == norms);
