@@ -1,8 +1,6 @@
 // Memory accesses of 16 bytes a thread, which the memory system likes best.
 #pragma once
 
-#include <bit>
-
 #include "ops/cuda/launch.h"
 
 namespace ctrain::cuda {
@@ -31,29 +29,12 @@ __device__ void load(const T* from, float (&to)[n]) {
   load<n>(from).unpack(to);
 }
 
-// Pieces of 16 bytes are put together out of words: out of elements, the compiler may store them in smaller ones.
 template <int n, typename T>
 __device__ void store(T* to, const float (&from)[n]) {
-  constexpr int of_word = 4 / static_cast<int>(sizeof(T)), of_piece = vector_width<T>;
-  if constexpr (n % of_piece == 0) {
+  Vector<T, n> packed;
 #pragma unroll
-    for (int piece = 0; piece < n; piece += of_piece) {
-      unsigned words[4];
-#pragma unroll
-      for (int w = 0; w < 4; ++w) {
-        Vector<T, of_word> word;
-#pragma unroll
-        for (int k = 0; k < of_word; ++k) word.elements[k] = from_float<T>(from[piece + w * of_word + k]);
-        words[w] = std::bit_cast<unsigned>(word);
-      }
-      *reinterpret_cast<uint4*>(to + piece) = {words[0], words[1], words[2], words[3]};
-    }
-  } else {
-    Vector<T, n> packed;
-#pragma unroll
-    for (int k = 0; k < n; ++k) packed.elements[k] = from_float<T>(from[k]);
-    *reinterpret_cast<Vector<T, n>*>(to) = packed;
-  }
+  for (int k = 0; k < n; ++k) packed.elements[k] = from_float<T>(from[k]);
+  *reinterpret_cast<Vector<T, n>*>(to) = packed;
 }
 
 }  // namespace ctrain::cuda
