@@ -80,7 +80,7 @@ class Forward {
     std::fill_n(sums, count * h.padded_width, 0.0F);
     if (!h.accumulate) return;
     for (std::int64_t i = 0; i < count; ++i) {
-      const float lse = call.out<float>(1)[h.statistic(b, n) + (query + i) * h.heads];
+      const float lse = call.out<float>(1)[h.statistic(b, n) + query + i];
       if (lse == -INFINITY) continue;
       rows[i] = {lse, 1};
       std::copy_n(call.out<float>(0) + h.output(b, n) + (query + i) * h.output_row(), h.width,
@@ -124,7 +124,7 @@ class Forward {
       float* o = call.out<float>(0) + h.output(b, n) + (query + i) * h.output_row();
       const float inverse = rows[i].total > 0 ? 1 / rows[i].total : 0;  // no key so far: a later turn brings some
       for_vectors(h.width, [&](std::int64_t j, auto part) { store(o + j, load(row_sums + j, part) * inverse, part); });
-      call.out<float>(1)[h.statistic(b, n) + (query + i) * h.heads] = rows[i].largest + std::log(rows[i].total);
+      call.out<float>(1)[h.statistic(b, n) + query + i] = rows[i].largest + std::log(rows[i].total);
     }
   }
 

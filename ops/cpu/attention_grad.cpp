@@ -104,7 +104,7 @@ class Backward {
       const std::int64_t seen = h.visible(query + i, block), index = h.mask_index(b, n, query + i, block);
       std::fill(p_row + seen, p_row + padded, -INFINITY);
       if (mask) mask->apply(index, ds_row, ds_row, seen);
-      const float row_lse = lse[(query + i) * h.heads], delta = scratch[delta_ + query + i];
+      const float row_lse = lse[query + i], delta = scratch[delta_ + query + i];
       for (std::int64_t j = 0; j < padded; j += lanes) {
         const Floats probability = exp(load(p_row + j) * h.scale - row_lse);
         store(p_row + j, probability);

@@ -71,7 +71,7 @@ struct AttentionHeads {
   [[nodiscard]] std::int64_t key_row() const { return (ring ? 2 : 3) * heads * width; }
   [[nodiscard]] std::int64_t output_row() const { return heads * width; }
   // First row of a head's queries in [b, s, q|k|v, n, d], of its keys and its values where those stand, of an output in
-  // [b, s, n, d], of a statistic in [b, s, n].
+  // [b, s, n, d], of a statistic in [b, n, s].
   [[nodiscard]] std::int64_t query(std::int64_t b, std::int64_t n) const {
     return b * tokens * query_row() + n * width;
   }
@@ -79,8 +79,10 @@ struct AttentionHeads {
     return b * key_tokens * key_row() + ((ring ? 0 : heads) + n) * width;
   }
   [[nodiscard]] std::int64_t value(std::int64_t b, std::int64_t n) const { return key(b, n) + heads * width; }
-  [[nodiscard]] std::int64_t output(std::int64_t b, std::int64_t n) const { return statistic(b, n) * width; }
-  [[nodiscard]] std::int64_t statistic(std::int64_t b, std::int64_t n) const { return b * tokens * heads + n; }
+  [[nodiscard]] std::int64_t output(std::int64_t b, std::int64_t n) const {
+    return b * tokens * output_row() + n * width;
+  }
+  [[nodiscard]] std::int64_t statistic(std::int64_t b, std::int64_t n) const { return (b * heads + n) * tokens; }
 
   // A query sees the first so many keys of a block.
   [[nodiscard]] std::int64_t visible(std::int64_t query, const KeyBlock& block) const {

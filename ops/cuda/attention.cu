@@ -1,6 +1,7 @@
 // attention and ring_attention (ops/definitions/attention.cpp): a block of threads takes a tile of one head's queries
 // and goes through the keys in tiles, with an online softmax between the two products of a tile.
 // (Dao, "FlashAttention-2", 2023, algorithm 1.)
+#include "ops/cuda/attention_dropout.h"
 #include "ops/cuda/attention_heads.h"
 #include "ops/cuda/attention_tiles.h"
 #include "ops/cuda/cudnn_attention.h"
@@ -35,6 +36,7 @@ __global__ void __launch_bounds__(Shape<width>::row_threads* row_lanes)
   __shared__ Tile<queries, width> q_tile;
   __shared__ Tile<keys, width> key_tile;  // keys, then values
   __shared__ Tile<queries, keys> weights;
+  __shared__ KeptPairs<queries, keys> kept;
 
   const int tx = static_cast<int>(threadIdx.x) % row_lanes, ty = static_cast<int>(threadIdx.x) / row_lanes;
   const auto [first, end, n, b] = heads.tile_of_queries(queries);
@@ -53,7 +55,7 @@ __global__ void __launch_bounds__(Shape<width>::row_threads* row_lanes)
     total[i] = 0;
     clear_row(sums[i]);
     if (!heads.accumulate || query >= end) continue;
-    largest[i] = lse[heads.statistic(b, query, n)];
+    largest[i] = lse[heads.statistic(b, n, query)];
     if (largest[i] == -INFINITY) continue;
     total[i] = tx == 0 ? 1.0F : 0.0F;
     read_row(o_rows[query], tx, heads.width, vectors, sums[i]);
@@ -65,6 +67,7 @@ __global__ void __launch_bounds__(Shape<width>::row_threads* row_lanes)
     if (!heads.any_pair(query_range, LogicalRange(heads.key_s, first_key, end_key))) continue;
     __syncthreads();  // the values before were used
     load_tile<threads>(k_rows[first_key], k_rows.stride, end_key - first_key, heads.width, vectors, key_tile);
+    if (mask.active) kept.template draw<threads>(heads, mask, mask_key, b, n, first, first_key);
     __syncthreads();
     float scores[own_rows][own_keys];
     multiply_rows<row_threads>(q_tile, key_tile, ty, tx, heads.width, scores);
@@ -87,12 +90,11 @@ __global__ void __launch_bounds__(Shape<width>::row_threads* row_lanes)
       const float correction = before == -INFINITY ? 0.0F : expf(before - largest[i]);
       total[i] *= correction;
       scale_row(correction, sums[i]);
-      const std::int64_t mask_row = mask.active ? heads.mask_row(b, n, first + row) : 0;
 #pragma unroll
       for (int j = 0; j < own_keys; ++j) {
         float weight = scores[i][j] == -INFINITY ? 0.0F : expf(scores[i][j] - largest[i]);
         total[i] += weight;
-        if (mask.active && weight > 0) weight *= mask.factor(mask_key, mask_row + places[j]);
+        if (mask.active) weight *= kept(row, tx + row_lanes * j) ? mask.scale : 0.0F;
         weights[row][tx + row_lanes * j] = weight;
       }
     }
@@ -108,7 +110,7 @@ __global__ void __launch_bounds__(Shape<width>::row_threads* row_lanes)
     const float inverse = sum > 0 ? 1 / sum : 0.0F;  // no key so far: a later turn of the ring brings some
     scale_row(inverse, sums[i]);
     write_row(o_rows[query], tx, heads.width, vectors, sums[i]);
-    if (tx == 0) lse.set(heads.statistic(b, query, n), largest[i] + logf(sum));
+    if (tx == 0) lse.set(heads.statistic(b, n, query), largest[i] + logf(sum));
   }
 }
 

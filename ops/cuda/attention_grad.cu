@@ -5,6 +5,7 @@
 //   P = exp(q kᵀ / sqrt(D) - lse)    dv = (P∘K)ᵀ do    dS = P∘(K∘(do vᵀ) - Σ_d do o) / sqrt(D)    dq = dS k
 //   dk = dSᵀ q
 // (Dao, "FlashAttention-2", 2023, algorithm 2.)
+#include "ops/cuda/attention_dropout.h"
 #include "ops/cuda/attention_heads.h"
 #include "ops/cuda/attention_tiles.h"
 #include "ops/cuda/cudnn_attention.h"
@@ -35,8 +36,8 @@ constexpr int row_threads = 8, threads = row_threads * row_lanes;
 template <typename T>
 struct Operands {
   const T *qkv, *kv, *o, *d_o;
-  Numbers lse;   // [b, s, n]
-  float* delta;  // Σ_d do o, [b, s, n]: written by the first kernel, read by the second
+  Numbers lse;   // [b, n, s]
+  float* delta;  // Σ_d do o, [b, n, s]: written by the first kernel, read by the second
   bool vectors;
 };
 
@@ -74,6 +75,7 @@ __global__ void __launch_bounds__(threads)
   __shared__ Tile<queries, width> q_tile, do_tile;
   __shared__ Tile<keys, width> key_tile;  // values, then keys
   __shared__ Tile<queries, keys> weights;
+  __shared__ KeptPairs<queries, keys> kept;
 
   const int tx = static_cast<int>(threadIdx.x) % row_lanes, ty = static_cast<int>(threadIdx.x) / row_lanes;
   const auto [first, end, n, b] = heads.tile_of_queries(queries);
@@ -98,7 +100,7 @@ __global__ void __launch_bounds__(threads)
     delta[i] = sum_of_row_lanes(delta[i]);
     lse[i] = 0;
     if (first + row >= end) continue;
-    const std::int64_t statistic = heads.statistic(b, first + row, n);
+    const std::int64_t statistic = heads.statistic(b, n, first + row);
     lse[i] = in.lse[statistic];
     if (tx == 0) in.delta[statistic] = delta[i];
   }
@@ -109,6 +111,7 @@ __global__ void __launch_bounds__(threads)
     float products[own_rows][own_keys], of_probabilities[own_rows][own_keys];
     __syncthreads();  // the keys before were used
     load_tile<threads>(v_rows[first_key], v_rows.stride, end_key - first_key, heads.width, in.vectors, key_tile);
+    if (mask.active) kept.template draw<threads>(heads, mask, mask_key, b, n, first, first_key);
     __syncthreads();
     multiply_rows<row_threads>(do_tile, key_tile, ty, tx, heads.width, of_probabilities);
     __syncthreads();
@@ -118,13 +121,12 @@ __global__ void __launch_bounds__(threads)
 #pragma unroll
     for (int i = 0; i < own_rows; ++i) {
       const int row = ty + row_threads * i, reach = heads.reach(first + row);
-      const std::int64_t mask_row = mask.active ? heads.mask_row(b, n, first + row) : 0;
 #pragma unroll
       for (int j = 0; j < own_keys; ++j) {
         const int place = heads.place(first_key + tx + row_lanes * j);
         float gradient = 0;
         if (place <= reach) {
-          const float factor = mask.active ? mask.factor(mask_key, mask_row + place) : 1.0F;
+          const float factor = !mask.active ? 1.0F : kept(row, tx + row_lanes * j) ? mask.scale : 0.0F;
           gradient =
               score_gradient(products[i][j], lse[i], of_probabilities[i][j], factor, delta[i], heads.scale).of_score;
         }
@@ -150,6 +152,7 @@ __global__ void __launch_bounds__(threads)
   __shared__ Tile<keys, width> k_tile, v_tile;
   __shared__ Tile<queries, width> query_tile;  // queries, then gradients of outputs, then queries again
   __shared__ Tile<keys, queries> weights;
+  __shared__ KeptPairs<queries, keys> kept;
 
   const int tx = static_cast<int>(threadIdx.x) % row_lanes, ty = static_cast<int>(threadIdx.x) / row_lanes;
   const auto [first, end, n, b] = heads.tile_of_keys(keys);
@@ -176,6 +179,7 @@ __global__ void __launch_bounds__(threads)
     float products[own_rows][own_queries], of_probabilities[own_rows][own_queries];
     __syncthreads();  // the queries before were used
     load_tile<threads>(q_rows[first_query], q_rows.stride, count, heads.width, in.vectors, query_tile);
+    if (mask.active) kept.template draw<threads>(heads, mask, mask_key, b, n, first_query, first);
     __syncthreads();
     multiply_rows<row_threads>(k_tile, query_tile, ty, tx, heads.width, products);
     __syncthreads();
@@ -186,16 +190,15 @@ __global__ void __launch_bounds__(threads)
     for (int j = 0; j < own_queries; ++j) {
       const int query = first_query + tx + row_lanes * j;
       const bool there = query < end_query;
-      const std::int64_t statistic = heads.statistic(b, query, n);
+      const std::int64_t statistic = heads.statistic(b, n, query);
       const float lse = there ? in.lse[statistic] : 0.0F, delta = there ? in.delta[statistic] : 0.0F;
       const int reach = there ? heads.reach(query) : -1;
-      const std::int64_t mask_row = mask.active ? heads.mask_row(b, n, query) : 0;
 #pragma unroll
       for (int i = 0; i < own_rows; ++i) {
         ScoreGradient gradient{0, 0};
         float factor = 1;
         if (places[i] <= reach) {
-          if (mask.active) factor = mask.factor(mask_key, mask_row + places[i]);
+          if (mask.active) factor = kept(tx + row_lanes * j, ty + row_threads * i) ? mask.scale : 0.0F;
           gradient = score_gradient(products[i][j], lse, of_probabilities[i][j], factor, delta, heads.scale);
         }
         weights[ty + row_threads * i][tx + row_lanes * j] = gradient.probability * factor;

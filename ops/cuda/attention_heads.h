@@ -76,13 +76,13 @@ struct AttentionHeads {
     const TokenRows<T> rows = keys_of(kv, at_b, at_n);
     return {rows.first + heads * width, rows.stride};
   }
-  // A head's outputs in [b, s, n, d], and a query's place in statistics [b, s, n].
+  // A head's outputs in [b, s, n, d], and a query's place in statistics [b, n, s].
   template <typename T>
   [[nodiscard]] __device__ TokenRows<T> outputs(T* o, std::int64_t at_b, std::int64_t at_n) const {
     return {o + (at_b * tokens * heads + at_n) * width, heads * width};
   }
-  [[nodiscard]] __device__ std::int64_t statistic(std::int64_t at_b, std::int64_t query, std::int64_t at_n) const {
-    return (at_b * tokens + query) * heads + at_n;
+  [[nodiscard]] __device__ std::int64_t statistic(std::int64_t at_b, std::int64_t at_n, int query) const {
+    return (at_b * heads + at_n) * tokens + query;
   }
 
   // A pair of query and key sees each other where the key's place is not beyond the query's reach.

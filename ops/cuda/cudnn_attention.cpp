@@ -1,6 +1,8 @@
 // attention and attention_grad (ops/definitions/attention.cpp) as graphs of cuDNN's, which its engines for attention
 // recognise and run as fused kernels: bf16 and fp16, whole sequences in order, no dropout (cuDNN draws masks of its
-// own), on chips from compute capability 8.0 on. What cuDNN calls statistics is our lse, in fp32.
+// own), on chips from compute capability 8.0 on. What cuDNN calls statistics is our lse, in fp32; it must stand packed
+// as [b, n, s], because some engines before 9.26 read it so whatever strides the graph tells (cudnn-frontend's changes
+// #304 and #642).
 //
 // (The library's single operations for attention would be simpler, but cuDNN 9.19 has no causal masks in the forward
 // one, and no graph takes the backward one.)
@@ -35,11 +37,10 @@ struct AttentionShape {
   [[nodiscard]] Extents columns() const { return {batch, heads, width, tokens}; }
   [[nodiscard]] Extents scores() const { return {batch, heads, tokens, tokens}; }
   [[nodiscard]] Extents statistics() const { return {batch, heads, tokens, 1}; }
-  // Strides of queries, keys and values in [b, s, t, n, d], of outputs in [b, s, n, d], of statistics in [b, s, n].
+  // Strides of queries, keys and values in [b, s, t, n, d], of outputs in [b, s, n, d].
   [[nodiscard]] Extents packed() const { return strides(3 * all_heads * width); }
   [[nodiscard]] Extents packed_columns() const { return {packed()[0], packed()[1], 1, packed()[2]}; }
   [[nodiscard]] Extents outputs() const { return strides(all_heads * width); }
-  [[nodiscard]] Extents statistic_strides() const { return {tokens * all_heads, 1, all_heads, 1}; }
 
  private:
   [[nodiscard]] Extents strides(std::int64_t row) const { return {tokens * row, width, row, 1}; }
@@ -113,7 +114,7 @@ AttentionGraph forward_graph(const AttentionShape& shape) {
   const auto v = graph.operand(shape.rows(), shape.packed(), shape.type);
   const auto scale = graph.scalar(4);
   const auto o = graph.operand(shape.rows(), shape.outputs(), shape.type);
-  const auto lse = graph.operand(shape.statistics(), shape.statistic_strides(), CUDNN_DATA_FLOAT);
+  const auto lse = graph.operand(shape.statistics(), row_major(shape.statistics()), CUDNN_DATA_FLOAT);
 
   const auto scores = graph.masked(graph.scaled(graph.product(q, transposed_k), scale));
   const auto largest = graph.intermediate(shape.statistics()), total = graph.intermediate(shape.statistics());
@@ -137,7 +138,7 @@ AttentionGraph backward_graph(const AttentionShape& shape) {
   const auto transposed_k = graph.operand(shape.columns(), shape.packed_columns(), shape.type);
   const auto transposed_v = graph.operand(shape.columns(), shape.packed_columns(), shape.type);
   const auto o = graph.operand(shape.rows(), shape.outputs(), shape.type);
-  const auto lse = graph.operand(shape.statistics(), shape.statistic_strides(), CUDNN_DATA_FLOAT);
+  const auto lse = graph.operand(shape.statistics(), row_major(shape.statistics()), CUDNN_DATA_FLOAT);
   const auto d_o = graph.operand(shape.rows(), shape.outputs(), shape.type);
   const auto scale = graph.scalar(4), one = graph.scalar(4);
   const auto delta = graph.operand(shape.statistics(), row_major(shape.statistics()), CUDNN_DATA_FLOAT);
@@ -263,7 +264,7 @@ class CudnnAttention {
       return static_cast<Half*>(qkv) + (first * 3 + t) * row + n * whole_.width;
     };
     const auto output = [&](void* o) { return static_cast<Half*>(o) + first * row + n * whole_.width; };
-    const auto statistic = [&](void* lse) { return static_cast<float*>(lse) + first * whole_.heads + n; };
+    const auto statistic = [&](void* lse) { return static_cast<float*>(lse) + (b * whole_.heads + n) * whole_.tokens; };
     void *qkv = call.inputs[0], *q = packed(qkv, 0), *k = packed(qkv, 1), *v = packed(qkv, 2);
     if (gradient_) {
       void *dqkv = call.outputs[0], *delta = static_cast<std::byte*>(call.workspace) + plan_workspace();

@@ -109,7 +109,8 @@ struct DeviceMask {
   [[nodiscard]] __device__ float factor(std::uint64_t key, std::int64_t index) const {
     return !active ? 1.0F : factor_of_word(random_word(key, static_cast<std::uint64_t>(index)));
   }
-  [[nodiscard]] __device__ float factor_of_word(std::uint32_t word) const { return word > dropped ? scale : 0.0F; }
+  [[nodiscard]] __device__ float factor_of_word(std::uint32_t word) const { return keeps(word) ? scale : 0.0F; }
+  [[nodiscard]] __device__ bool keeps(std::uint32_t word) const { return word > dropped; }
 
   std::uint64_t name_key = 0;  // of seed and node
   std::uint32_t dropped = 0;   // the largest word that drops

@@ -1,42 +1,10 @@
-// Softmax cross-entropy, mean squared error, counts (ops/definitions/losses.cpp), over rows of ten classes or of a
-// vocabulary. Padded columns and rows without a label are selected around, never multiplied by zero: a padded row's sum
-// of exponents is zero, and 0/0 times 0 is NaN.
-#include "ops/cuda/rows.h"
+// Softmax cross-entropy where the classes are split over ranks, and counts (ops/definitions/losses.cpp); where they are
+// whole, cross_entropy.cu does it all in one pass. Padded columns and rows without a label are selected around, never
+// multiplied by zero: a padded row's sum of exponents is zero, and 0/0 times 0 is NaN.
+#include "ops/cuda/class_rows.h"
 
 namespace ctrain::cuda {
 namespace {
-
-// A warp or a block on each row, by its width.
-template <typename T, typename Choose>
-auto with_group(const Rows& rows, const Choose& choose) {
-  return rows.width > warp * vector_width<T> * narrow_accesses
-             ? choose(RowShape<vector_width<T>, wide_threads, wide_threads>())
-             : choose(RowShape<vector_width<T>, warp, narrow_threads>());
-}
-
-// body(column, values of x there and behind it), for all of a row of any width, wherever it begins: what stands before
-// the first and behind the last aligned vector is gone through one by one.
-template <typename Shape, typename T, typename Body>
-__device__ void each_vector(const T* __restrict__ x, int width, const Body& body) {
-  constexpr int n = Shape::width;
-  const auto one_by_one = [&](int begin, int end) {
-    for (int column = begin + Shape::thread(); column < end; column += Shape::group) {
-      float values[1];
-      load(x + column, values);
-      body(column, values);
-    }
-  };
-  const auto beyond = static_cast<int>(reinterpret_cast<std::uintptr_t>(x) / sizeof(T) % n);
-  const int before = (n - beyond) % n, first = before < width ? before : width;
-  const int last = width - (width - first) % n;
-  one_by_one(0, first);
-  for (int column = first + Shape::thread() * n; column < last; column += Shape::group * n) {
-    float values[n];
-    load(x + column, values);
-    body(column, values);
-  }
-  one_by_one(last, width);
-}
 
 template <typename Shape, typename T>
 __global__ void __launch_bounds__(Shape::threads) max_rows(Rows rows, const T* __restrict__ x, Numbers out) {
@@ -86,16 +54,6 @@ __global__ void __launch_bounds__(Shape::threads)
   place = reduce<Max, Shape::group>(place);
   if (Shape::thread() == 0) out.set(row, place);
 }
-
-// The wanted probability of each class: `of_each`, and of the label's class `of_label` beyond it.
-struct Target {
-  explicit Target(const LocalNode& node) {
-    const double smoothing = node.attributes.real("smoothing");
-    of_label = static_cast<float>(1 - smoothing);
-    of_each = static_cast<float>(smoothing / static_cast<double>(rows_of(node, node.inputs[0]).indices.extent));
-  }
-  float of_label, of_each;
-};
 
 template <typename Shape, typename T>
 __global__ void __launch_bounds__(Shape::threads) target_rows(Rows rows, Target target, const T* __restrict__ x,
@@ -147,56 +105,6 @@ __global__ void __launch_bounds__(element_threads)
   if (row >= count) return;
   const auto label = to_float(from_float<T>(static_cast<float>(labels[row])));
   out[row] = from_float<T>(labels[row] >= 0 && -to_float(place[row]) == label ? 1.0F : 0.0F);
-}
-
-// x and dx begin at multiples of 16 bytes, so that a row of one is aligned as that of the other is.
-template <typename Shape, typename T>
-__global__ void __launch_bounds__(Shape::threads)
-    entropy_gradient_rows(Rows rows, Target target, const T* __restrict__ x, Numbers maxima, Numbers sums,
-                          const std::int32_t* __restrict__ labels, Numbers count, T* __restrict__ dx) {
-  const std::int64_t row = Shape::row();
-  if (row >= rows.count) return;
-  const std::int32_t label = labels[row];
-  const int label_column = label < 0 ? -1 : rows.column(label);
-  const float largest = maxima[row], inverse = 1 / sums[row], scale = 1 / count[0];
-  T* own = dx + row * rows.width;
-  each_vector<Shape>(x + row * rows.width, rows.width, [&]<int n>(int column, float(&values)[n]) {
-#pragma unroll
-    for (int k = 0; k < n; ++k) {
-      const float wanted = target.of_each + (column + k == label_column ? target.of_label : 0);
-      values[k] = label < 0 ? 0 : (expf(values[k] - largest) * inverse - wanted) * scale;
-    }
-    rows.clear_padding(values, column);
-    store(own + column, values);
-  });
-}
-
-template <typename Shape, typename T, typename Y>
-__global__ void __launch_bounds__(Shape::threads)
-    squared_error_rows(Rows rows, const T* __restrict__ x, const Y* __restrict__ y,
-                       const std::int32_t* __restrict__ labels, Numbers out) {
-  const std::int64_t row = Shape::row(), at = row * rows.width;
-  if (row >= rows.count) return;
-  float total = 0;
-  for (int column = Shape::thread(); labels[row] >= 0 && column < rows.width; column += Shape::group) {
-    const float difference = to_float(x[at + column]) - to_float(y[at + column]);
-    if (rows.valid(column)) total += difference * difference;
-  }
-  total = reduce<Sum, Shape::group>(total);
-  if (Shape::thread() == 0) out.set(row, total / static_cast<float>(rows.indices.extent));
-}
-
-template <typename Shape, typename T, typename Y>
-__global__ void __launch_bounds__(Shape::threads)
-    squared_error_gradient_rows(Rows rows, const T* __restrict__ x, const Y* __restrict__ y,
-                                const std::int32_t* __restrict__ labels, Numbers count, T* __restrict__ dx) {
-  const std::int64_t row = Shape::row(), at = row * rows.width;
-  if (row >= rows.count) return;
-  const float factor = 2 / (static_cast<float>(rows.indices.extent) * count[0]);
-  for (int column = Shape::thread(); column < rows.width; column += Shape::group) {
-    const float difference = to_float(x[at + column]) - to_float(y[at + column]);
-    dx[at + column] = from_float<T>(labels[row] >= 0 && rows.valid(column) ? factor * difference : 0.0F);
-  }
 }
 
 constexpr int count_threads = 1024;
@@ -285,47 +193,6 @@ Kernel correct(const LocalNode& node) {
   }};
 }
 
-// x, m, e, labels, count -> dx
-template <typename T>
-Kernel cross_entropy_grad(const LocalNode& node) {
-  require_type(node, dtype_of<T>(), {}, {0});
-  const Rows rows = rows_of(node, node.inputs[0]);
-  const auto kernel = with_group<T>(
-      rows, [&]<typename Shape>(Shape) { return row_kernel<Shape>(rows, entropy_gradient_rows<Shape, T>); });
-  return {[=, target = Target(node), types = OperandTypes(node)](const Invocation& call) {
-    kernel("cross_entropy_grad", call, rows, target, call.in<T>(0), types.in(call, 1), types.in(call, 2),
-           call.in<std::int32_t>(3), types.in(call, 4), call.out<T>());
-  }};
-}
-
-// x, y, labels -> error of each row
-template <typename T>
-Kernel squared_error(const LocalNode& node) {
-  return with_type<T, float>(node, 1, [&]<typename Y>() -> Kernel {
-    const Rows rows = rows_of(node, node.inputs[0]);
-    const auto kernel = with_group<T>(
-        rows, [&]<typename Shape>(Shape) { return row_kernel<Shape>(rows, squared_error_rows<Shape, T, Y>); });
-    return {[=, types = OperandTypes(node)](const Invocation& call) {
-      kernel("squared_error", call, rows, call.in<T>(0), call.in<Y>(1), call.in<std::int32_t>(2), types.out(call));
-    }};
-  });
-}
-
-// x, y, labels, count -> dx
-template <typename T>
-Kernel squared_error_grad(const LocalNode& node) {
-  require_type(node, dtype_of<T>(), {}, {0});
-  return with_type<T, float>(node, 1, [&]<typename Y>() -> Kernel {
-    const Rows rows = rows_of(node, node.inputs[0]);
-    const auto kernel = with_group<T>(
-        rows, [&]<typename Shape>(Shape) { return row_kernel<Shape>(rows, squared_error_gradient_rows<Shape, T, Y>); });
-    return {[=, types = OperandTypes(node)](const Invocation& call) {
-      kernel("squared_error_grad", call, rows, call.in<T>(0), call.in<Y>(1), call.in<std::int32_t>(2),
-             types.in(call, 3), call.out<T>());
-    }};
-  });
-}
-
 // labels -> number of rows with one
 Kernel label_count(const LocalNode& node) {
   const RowKernel kernel{count_labels, 1, count_threads};
@@ -339,11 +206,6 @@ const CudaKernel max_kernel("class_max", class_max<float>, class_max<bf16>, clas
 const CudaKernel sum_exp_kernel("class_sum_exp", class_sum_exp<float>, class_sum_exp<bf16>, class_sum_exp<__half>);
 const CudaKernel target_kernel("class_target", class_target<float>, class_target<bf16>, class_target<__half>);
 const CudaKernel nll_kernel("class_nll", class_nll<float>, class_nll<bf16>, class_nll<__half>);
-const CudaKernel entropy_grad_kernel("cross_entropy_grad", cross_entropy_grad<float>, cross_entropy_grad<bf16>,
-                                     cross_entropy_grad<__half>);
-const CudaKernel squared_kernel("squared_error", squared_error<float>, squared_error<bf16>, squared_error<__half>);
-const CudaKernel squared_grad_kernel("squared_error_grad", squared_error_grad<float>, squared_error_grad<bf16>,
-                                     squared_error_grad<__half>);
 const CudaKernel count_kernel("label_count", label_count, label_count, label_count);
 const CudaKernel place_kernel("class_place", class_place<float>, class_place<bf16>, class_place<__half>);
 const CudaKernel correct_kernel("correct", correct<float>, correct<bf16>, correct<__half>);

@@ -8,7 +8,7 @@
 
 namespace ctrain::cuda {
 
-constexpr int map_threads = 256, most_map_blocks = 4096;
+constexpr int map_threads = 256, most_map_blocks = 1 << 16;  // short ones: no wave of long ones at the end
 
 // y[first .. first + n) = values, for all of y: function(first, values) computes n neighbours.
 template <typename T, int n, typename Function>

@@ -44,6 +44,9 @@ class Positions {
     return offset + index * strides_[0];
   }
 
+  // Are the offsets multiples of the index? Of how much?
+  [[nodiscard]] bool is_line() const { return count_ <= 1; }
+  [[nodiscard]] std::int64_t line_stride() const { return strides_[0]; }
   // Are n neighbours, from an index on that is a multiple of n, in one place? Or neighbours there too, from an offset
   // on that is a multiple of n?
   [[nodiscard]] bool is_constant(int n) const { return count_ == 0 || (strides_[count_ - 1] == 0 && fits(n)); }

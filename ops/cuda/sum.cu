@@ -11,7 +11,8 @@ namespace ctrain::cuda {
 namespace {
 
 constexpr int threads = 256, slices = threads / warp;
-constexpr std::int64_t blocks_wanted = 1024;  // enough to fill any GPU; not asked for, so that sums are alike on all
+// Enough to fill any GPU, and so few that the second pass is short; not asked for, so that sums are alike on all.
+constexpr std::int64_t blocks_wanted = 528;
 
 struct Itself {
   __device__ static float of(float x) { return x; }
@@ -20,17 +21,24 @@ struct Square {
   __device__ static float of(float x) { return x * x; }
 };
 
+// Positions along one loop: no division stands between one load and the next.
+struct Line {
+  __device__ std::int64_t operator()(std::int64_t index) const { return index * stride; }
+  std::int64_t stride;
+};
+
 // One pass: out[target(k) + c chunk_stride] = sum over the indices i of chunk c of x[kept(k) + added(i)].
+template <typename Place>
 struct Pass {
   std::int64_t outputs = 1, addends = 1;  // how many there are of k and of i
   std::int64_t chunks = 1, chunk = 1;     // of how many addends; the last one may have fewer
-  Positions kept{}, added{}, target{};
+  Place kept{}, added{}, target{};
   std::int64_t chunk_stride = 0;
 };
 
 // Where x's last dimension is kept: a lane has n neighbouring outputs, and the block's warps share the addends.
-template <typename Function, int n, typename T>
-__global__ void __launch_bounds__(threads) sum_columns(Pass pass, const T* x, Numbers out) {
+template <typename Function, int n, typename T, typename Place>
+__global__ void __launch_bounds__(threads) sum_columns(Pass<Place> pass, const T* __restrict__ x, Numbers out) {
   __shared__ float parts[slices][n][warp];
   const int lane = static_cast<int>(threadIdx.x) % warp, slice = static_cast<int>(threadIdx.x) / warp;
   const std::int64_t first = (std::int64_t{blockIdx.x} * warp + lane) * n;
@@ -38,6 +46,7 @@ __global__ void __launch_bounds__(threads) sum_columns(Pass pass, const T* x, Nu
   float sum[n] = {};
   if (first < pass.outputs) {
     const T* column = x + pass.kept(first);
+#pragma unroll 4
     for (std::int64_t i = begin + slice; i < end; i += slices) {
       float values[n];
       load(column + pass.added(i), values);
@@ -58,11 +67,12 @@ __global__ void __launch_bounds__(threads) sum_columns(Pass pass, const T* x, Nu
 }
 
 // Where x's last dimension is added up: a block has one output, and a thread n neighbouring addends at a time.
-template <typename Function, int n, typename T>
-__global__ void __launch_bounds__(threads) sum_rows(Pass pass, const T* x, Numbers out) {
+template <typename Function, int n, typename T, typename Place>
+__global__ void __launch_bounds__(threads) sum_rows(Pass<Place> pass, const T* __restrict__ x, Numbers out) {
   const T* row = x + pass.kept(blockIdx.x);
   const std::int64_t begin = blockIdx.y * pass.chunk, end = min(begin + pass.chunk, pass.addends);
   float sum = 0;
+#pragma unroll 4
   for (std::int64_t i = begin + threadIdx.x * n; i < end; i += threads * n) {
     float values[n];
     load(row + pass.added(i), values);
@@ -73,16 +83,27 @@ __global__ void __launch_bounds__(threads) sum_rows(Pass pass, const T* x, Numbe
   if (threadIdx.x == 0) out.set(pass.target(blockIdx.x) + blockIdx.y * pass.chunk_stride, sum);
 }
 
-template <typename Function, int n, typename T>
-void enqueue(const Invocation& call, bool by_columns, const Pass& pass, const T* x, Numbers out) {
+template <typename Function, int n, typename T, typename Place>
+void enqueue_as(const Invocation& call, bool by_columns, const Pass<Place>& pass, const T* x, Numbers out) {
   if (pass.outputs == 0) return;
   const auto blocks = static_cast<unsigned>(by_columns ? blocks_for(pass.outputs, warp * n) : pass.outputs);
-  launch("sum", by_columns ? sum_columns<Function, n, T> : sum_rows<Function, n, T>,
+  launch("sum", by_columns ? sum_columns<Function, n, T, Place> : sum_rows<Function, n, T, Place>,
          dim3(blocks, static_cast<unsigned>(pass.chunks)), threads, 0, stream_of(call), pass, x, out);
 }
 
+template <typename Function, int n, typename T>
+void enqueue(const Invocation& call, bool by_columns, const Pass<Positions>& pass, const T* x, Numbers out) {
+  const auto& [outputs, addends, chunks, chunk, kept, added, target, chunk_stride] = pass;
+  if (!kept.is_line() || !added.is_line() || !target.is_line())
+    return enqueue_as<Function, n>(call, by_columns, pass, x, out);
+  const Pass<Line> lines{
+      outputs,     addends, chunks, chunk, {kept.line_stride()}, {added.line_stride()}, {target.line_stride()},
+      chunk_stride};
+  enqueue_as<Function, n>(call, by_columns, lines, x, out);
+}
+
 // As many chunks as make the wanted number of blocks, each with some work for all threads; of whole vectors.
-void split(Pass& pass, bool by_columns, int width) {
+void split(Pass<Positions>& pass, bool by_columns, int width) {
   const std::int64_t work = by_columns ? 8 * slices : 4 * threads * width;
   const std::int64_t blocks = std::max<std::int64_t>(by_columns ? pass.outputs / (warp * width) : pass.outputs, 1);
   const std::int64_t wanted = std::min(blocks_wanted / blocks, pass.addends / work);
@@ -99,7 +120,7 @@ Kernel reduction(const LocalNode& node) {
   for (const Name name : x.dims) (y.dims.contains(name) ? kept : added).push_back(name);
   const bool by_columns = !x.dims.empty() && y.dims.contains(x.dims.back());
 
-  Pass first{.outputs = y.elements(), .kept{kept, x, x}, .added{added, x, x}, .target{kept, x, y}};
+  Pass<Positions> first{.outputs = y.elements(), .kept{kept, x, x}, .added{added, x, x}, .target{kept, x, y}};
   for (const Name name : added) first.addends *= x.extent(name);
   first.chunk = first.addends;
   const bool is_vector = by_columns ? first.kept.is_contiguous(width) && first.added.is_aligned(width)
@@ -108,7 +129,8 @@ Kernel reduction(const LocalNode& node) {
 
   // Parts lie as [chunk, output] or as [output, chunk], so that the second pass goes over them in the same way.
   const bool in_parts = first.chunks > 1;
-  Pass second{.outputs = first.outputs, .addends = first.chunks, .chunk = first.chunks, .target = first.target};
+  Pass<Positions> second{
+      .outputs = first.outputs, .addends = first.chunks, .chunk = first.chunks, .target = first.target};
   if (in_parts) {
     const std::int64_t output_stride = by_columns ? 1 : first.chunks;
     first.chunk_stride = by_columns ? first.outputs : 1;

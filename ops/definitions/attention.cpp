@@ -1,6 +1,6 @@
 // attention: scaled dot-product self-attention of packed queries, keys and values, with an online softmax: no op ever
 // holds a score matrix. The backward pass recomputes the scores from the row statistics.
-//   qkv [b, s, t, n, d] (t = q, k, v) -> o [b, s, n, d], lse [b, s, n] = log Σ_key exp(q·k / sqrt(D))
+//   qkv [b, s, t, n, d] (t = q, k, v) -> o [b, s, n, d], lse [b, n, s] = log Σ_key exp(q·k / sqrt(D))
 //   attention_grad: (qkv, o, lse, do) -> dqkv
 // Attributes: causal (0, 1); rate and key of the dropout on the probabilities, drawn per logical (b, n, query, key).
 // (Dao et al., "FlashAttention", NeurIPS 2022, algorithms 1 and 4.)
@@ -12,7 +12,7 @@ namespace {
 std::vector<OutputSpec> infer(const std::vector<Value*>& inputs, const Attributes&) {
   require(inputs[0]->dims == Names("bstnd"), "attention takes bstnd, not {}", inputs[0]->dims.text());
   require(inputs[0]->graph->extent({'t'}) == 3, "attention takes q, k and v");
-  return {{Names("bsnd"), inputs[0]->dtype}, {Names("bsn"), inputs[0]->graph->real()}};
+  return {{Names("bsnd"), inputs[0]->dtype}, {Names("bns"), inputs[0]->graph->real()}};
 }
 
 Value* gradient(const Node& node, Value* dy, std::size_t) {

@@ -36,7 +36,7 @@ class Heads {
         rate_(node.attributes.real("rate")) {}
 
   // Offsets of the d elements of a query in [b, s, q|k|v, n, d], of a key or value where those stand, of an output in
-  // [b, s, n, d] and of a statistic in [b, s, n].
+  // [b, s, n, d] and of a statistic in [b, n, s].
   [[nodiscard]] std::int64_t query(std::int64_t b, std::int64_t s, std::int64_t n) const {
     return ((b * tokens + s) * 3 * heads + n) * width;
   }
@@ -46,8 +46,11 @@ class Heads {
   [[nodiscard]] std::int64_t value(std::int64_t b, std::int64_t s, std::int64_t n) const {
     return key(b, s, n) + heads * width;
   }
-  [[nodiscard]] std::int64_t row(std::int64_t b, std::int64_t s, std::int64_t n) const {
-    return (b * tokens + s) * heads + n;
+  [[nodiscard]] std::int64_t output(std::int64_t b, std::int64_t s, std::int64_t n) const {
+    return ((b * tokens + s) * heads + n) * width;
+  }
+  [[nodiscard]] std::int64_t statistic(std::int64_t b, std::int64_t n, std::int64_t s) const {
+    return (b * heads + n) * tokens + s;
   }
 
   [[nodiscard]] bool sees(std::int64_t query, std::int64_t key) const {
@@ -100,8 +103,9 @@ Kernel attention(const LocalNode& node) {
     for (std::int64_t b = 0; b < heads.batch; ++b)
       for (std::int64_t n = 0; n < heads.heads; ++n)
         for (std::int64_t query = 0; query < heads.tokens; ++query) {
-          const std::int64_t row = heads.row(b, query, n);
-          const double before = heads.accumulate ? static_cast<double>(lse[row]) : -INFINITY;
+          auto& row_lse = lse[heads.statistic(b, n, query)];
+          T* row = o + heads.output(b, query, n);
+          const double before = heads.accumulate ? static_cast<double>(row_lse) : -INFINITY;
           double largest = before;
           for (std::int64_t key = 0; key < heads.keys; ++key) {
             if (!heads.sees(query, key)) continue;
@@ -110,7 +114,7 @@ Kernel attention(const LocalNode& node) {
           }
           double total = before == -INFINITY ? 0 : std::exp(before - largest);
           std::fill_n(sums, heads.width, 0.0);
-          if (total > 0) add_scaled(total, o + row * heads.width, heads.width, sums);
+          if (total > 0) add_scaled(total, row, heads.width, sums);
           for (std::int64_t key = 0; key < heads.keys; ++key) {
             if (!heads.sees(query, key)) continue;
             const double weight = std::exp(scores[key] - largest);
@@ -119,8 +123,8 @@ Kernel attention(const LocalNode& node) {
                        heads.width, sums);
           }
           const double inverse = total > 0 ? 1 / total : 0;  // no key seen so far: a later turn of the ring brings some
-          for (std::int64_t d = 0; d < heads.width; ++d) o[row * heads.width + d] = static_cast<T>(sums[d] * inverse);
-          lse[row] = static_cast<Wide<T>>(largest + std::log(total));
+          for (std::int64_t d = 0; d < heads.width; ++d) row[d] = static_cast<T>(sums[d] * inverse);
+          row_lse = static_cast<Wide<T>>(largest + std::log(total));
         }
   };
   return {run, static_cast<std::size_t>(heads.keys + heads.width) * sizeof(double)};
@@ -147,13 +151,13 @@ Kernel attention_grad(const LocalNode& node) {
       for (std::int64_t n = 0; n < heads.heads; ++n) {
         std::fill_n(dq, queries + 2 * keys, 0.0);
         for (std::int64_t query = 0; query < heads.tokens; ++query) {
-          const std::int64_t row = heads.row(b, query, n);
-          const T *q = qkv + heads.query(b, query, n), *d_row = d_o + row * heads.width;
-          const double delta = dot(d_row, o + row * heads.width, heads.width);
+          const T *q = qkv + heads.query(b, query, n), *d_row = d_o + heads.output(b, query, n);
+          const double delta = dot(d_row, o + heads.output(b, query, n), heads.width);
+          const double row_lse = lse[heads.statistic(b, n, query)];
           for (std::int64_t key = 0; key < heads.keys; ++key) {
             if (!heads.sees(query, key)) continue;
             const T *k = kv + heads.key(b, key, n), *v = kv + heads.value(b, key, n);
-            const double probability = std::exp(dot(q, k, heads.width) * heads.scale - lse[row]);
+            const double probability = std::exp(dot(q, k, heads.width) * heads.scale - row_lse);
             const double factor = mask.factor(heads.mask_index(b, n, query, key));
             const double d_score = probability * (factor * dot(d_row, v, heads.width) - delta) * heads.scale;
             add_scaled(d_score, k, heads.width, dq + query * heads.width);

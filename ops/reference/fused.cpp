@@ -2,6 +2,7 @@
 //   linear                  x, w, b -> x w + b
 //   layer_norm_fused        x, weight, bias -> y, sum, squares
 //   layer_norm_grad_fused   dy, x, sum, squares, weight -> dx, dweight, dbias
+//   cross_entropy_fused     x, labels -> nll, m, e (, correct)
 #include "memory/error.h"
 #include "ops/composition.h"
 #include "ops/reference/indexing.h"
@@ -36,8 +37,22 @@ Kernel layer_norm_grad(const LocalNode& node) {
       .kernel();
 }
 
+Kernel cross_entropy(const LocalNode& node) {
+  const Operand& largest = node.outputs[1];
+  const bool with_correct = node.outputs.size() == 4;
+  const std::size_t target = with_correct ? 6 : 5, place = target + 1;
+  Composition parts = parts_of(node).temporary(largest);
+  parts.then("class_max", {0}, {3})
+      .then("class_sum_exp", {0, 3}, {4})
+      .then("class_target", {0, 1}, {target})
+      .then("class_nll", {3, 4, target, 1}, {2});
+  if (with_correct) parts.temporary(largest).then("class_place", {0, 3}, {place}).then("correct", {place, 1}, {5});
+  return parts.kernel();
+}
+
 const ReferenceKernel linear_kernel("linear", []<typename>() { return linear; });
 const ReferenceKernel norm_kernel("layer_norm_fused", []<typename>() { return layer_norm; });
+const ReferenceKernel entropy_kernel("cross_entropy_fused", []<typename>() { return cross_entropy; });
 const ReferenceKernel norm_grad_kernel("layer_norm_grad_fused", []<typename>() { return layer_norm_grad; });
 
 }  // namespace

@@ -59,7 +59,8 @@ Kernel class_target(const LocalNode& node) {
     for (std::int64_t row = 0; row < rows.count; ++row, x += rows.width) {
       double total = 0;
       for (std::int64_t j = 0; labels[row] >= 0 && j < rows.width; ++j)
-        if (rows.valid(j)) total += target.probability(j, labels[row]) * x[j];
+        if (const double wanted = target.probability(j, labels[row]); rows.valid(j) && wanted != 0)
+          total += wanted * x[j];
       call.out<Wide<T>>()[row] = static_cast<Wide<T>>(total);
     }
   }};

@@ -152,7 +152,7 @@ TEST_CASE("attention is the softmax of scaled scores, masked and dropped out, ti
       OneOp op({{{'b'}, batch}, {{'s'}, tokens}, {{'t'}, 3}, {{'n'}, heads}, {{'d'}, width}});
       Value* o = attention(op.input("bstnd", qkv), causal, rate);
       DropoutMask mask(op.how.seed, o->producer->attributes.text("key"), op.how.state.step, rate);
-      Tensor expected, log_sums;
+      Tensor expected, log_sums(batch * heads * tokens);
       for (std::int64_t b = 0; b < batch; ++b)
         for (std::int64_t query = 0; query < tokens; ++query)
           for (std::int64_t n = 0; n < heads; ++n) {
@@ -164,7 +164,7 @@ TEST_CASE("attention is the softmax of scaled scores, masked and dropped out, ti
               weights[static_cast<std::size_t>(key)] = std::exp(score / std::sqrt(width));
               total += weights[static_cast<std::size_t>(key)];
             }
-            log_sums.push_back(std::log(total));
+            log_sums[static_cast<std::size_t>((b * heads + n) * tokens + query)] = std::log(total);
             for (std::int64_t d = 0; d < width; ++d) {
               double sum = 0;
               for (std::int64_t key = 0; key < tokens; ++key)

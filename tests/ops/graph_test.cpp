@@ -34,7 +34,7 @@ TEST_CASE("applying an op appends a node whose outputs follow the shape rule") {
   CHECK(y->producer->flops() == 2.0 * 2 * 3 * 4 * 3 * 2 * 5);
   Value* o = attention(y, false, 0);
   CHECK(o->dims == Names("bsnd"));
-  CHECK(o->producer->outputs[1]->dims == Names("bsn"));
+  CHECK(o->producer->outputs[1]->dims == Names("bns"));
   CHECK(weight->form.shape == std::vector<std::int64_t>{4, 3, 2, 5});
   CHECK(weight->spread == Name{'d'});
 }

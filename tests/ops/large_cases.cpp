@@ -16,6 +16,10 @@ Value* linear_layer(Graph& g, const Names& x, const Names& w, const Names& b) {
   return linear(real(g, "x", x), real(g, "w", w), real(g, "b", b));
 }
 
+Value* embedding(Graph& g) {
+  return g.apply_one("embedding", {g.input("ids", "bs", DType::i32), real(g, "table", "vh")});
+}
+
 Value* vocabulary(Graph& g) {
   Value* labels = g.input("labels", "bs", DType::i32);
   correct_count(real(g, "other", "bsv"), labels);
@@ -32,6 +36,11 @@ std::vector<OpCase> large_cases() {
       {"linear from heads", heads, [](Graph& g) { return linear_layer(g, "bsnd", "ndh", "h"); }},
       {"cross-entropy of a large vocabulary", {{b, 3}, {s, 2}, {v, 4099}}, vocabulary},
   };
+  // Rows of the table with many tokens, with few and with none; widths that are whole vectors and that are not.
+  for (const Extents& extents : std::vector<Extents>{{{b, 3}, {s, 1500}, {v, 700}, {h, 8}},
+                                                     {{b, 2}, {s, 300}, {v, 2}, {h, 1096}},
+                                                     {{b, 1}, {s, 2}, {v, 513}, {h, 7}}})
+    cases.push_back({"embedding in " + std::to_string(extents.at(v)), extents, embedding});
   // Rows that are whole vectors of any length, and rows that are not.
   for (const Extents& extents : std::vector<Extents>{{{b, 3}, {s, 37}, {h, 96}, {f, 128}, {p, 40}, {v, 50}},
                                                      {{b, 5}, {s, 37}, {h, 70}, {f, 131}, {p, 37}, {v, 133}}}) {
@@ -47,9 +56,7 @@ std::vector<OpCase> large_cases() {
       add_case(kind, [=](Graph& g) { return activation(real(g, "x", "bsh"), kind); });
     add_case("layer norm",
              [](Graph& g) { return layer_norm(real(g, "x", "bsh"), weight(g, "w", "h"), weight(g, "c", "h"), 1e-5); });
-    add_case("embedding", [](Graph& g) {
-      return g.apply_one("embedding", {g.input("ids", "bs", DType::i32), real(g, "table", "vh")});
-    });
+    add_case("embedding", embedding);
     add_case("learned positions", [](Graph& g) {
       return g.apply_one("add_positions", {real(g, "x", "bsh"), real(g, "table", "ph")});
     });

@@ -38,6 +38,7 @@ const std::vector<Mixed> all_mixed{
     {"class_target", {{"bsh", 'n'}, {"bs", 'i'}}, {{"bs", 's'}}},
     {"class_nll", {{"bs", 's'}, {"bs", 's'}, {"bs", 's'}, {"bs", 'i'}}, {{"bs", 's'}}},
     {"cross_entropy_grad", {{"bsh", 'n'}, {"bs", 's'}, {"bs", 's'}, {"bs", 'i'}, {"", 's'}}, {{"bsh", 'n'}}},
+    {"cross_entropy_fused", {{"bsh", 'n'}, {"bs", 'i'}}, {{"bs", 's'}, {"bs", 's'}, {"bs", 's'}, {"bs", 's'}}},
     {"squared_error", {{"bsh", 'n'}, {"bsh", 's'}, {"bs", 'i'}}, {{"bs", 's'}}},
     {"squared_error_grad", {{"bsh", 'n'}, {"bsh", 's'}, {"bs", 'i'}, {"", 's'}}, {{"bsh", 'n'}}},
     {"sgd_update", {{"sh", 's'}, {"sh", 'n'}, {"sh", 's'}}, {{"sh", 's'}, {"sh", 's'}}, {0, 2}},

@@ -48,7 +48,7 @@ class Attention {
     return node;
   }
   [[nodiscard]] Names dims(char name) const {
-    if (name == 'l') return "bsn";
+    if (name == 'l') return "bns";
     if (name == 'k' || name == 'K') return {b, key_s, key_t, n, d};
     return name == 'o' || name == 'O' ? "bsnd" : "bstnd";
   }

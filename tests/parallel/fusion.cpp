@@ -22,7 +22,7 @@ std::int64_t count(const Program& program, const std::string& op) {
 }
 
 // A training step of a ViT of two blocks; without dropout, so that no mask hides a difference.
-StepGraph vit_step() {
+StepGraph vit_step(const Precision& precision = DType::f64) {
   const auto vit = make_vit({.img_size = 6,
                              .patch_size = 3,
                              .in_channels = 1,
@@ -31,7 +31,7 @@ StepGraph vit_step() {
                              .depth = 2,
                              .num_heads = 4,
                              .mlp_ratio = 2});
-  return build_step(*vit, {true, {{1, 6, 6}}, {}}, 12, DType::f64, {}, {});
+  return build_step(*vit, {true, {{1, 6, 6}}, {}}, 12, precision, {}, {});
 }
 
 Program vit_program(const StepGraph& step, const Mode& mode, int rank) {
@@ -99,12 +99,23 @@ TEST_CASE("Steps are fused where what they look across is whole on the rank", "[
   CHECK(count(serial, "layer_norm") == 0);
   CHECK(count(serial, "layer_norm_sum") == 0);
   CHECK(count(serial, "linear") == 4 * 2 + 2);  // with patches and head
+  CHECK(count(serial, "cross_entropy_fused") == 1);
+  for (const char* part : {"class_max", "class_sum_exp", "class_target", "class_nll", "class_place", "correct"})
+    CHECK(count(serial, part) == 0);
+
+  const StepGraph mixed = vit_step(Precision(DType::f32, DType::bf16));
+  Program mixed_program = vit_program(mixed, make_mode("", 1, {1}), 0);
+  fuse(mixed_program);
+  CHECK(count(mixed_program, "cross_entropy_fused") == 1);
+  CHECK(count(mixed_program, "class_max") == 0);
 
   const Program columns = fused(make_mode("1d", 1, {2}));
+  CHECK(count(columns, "cross_entropy_fused") == 1);
   CHECK(count(columns, "layer_norm_fused") == norms);
   CHECK(count(columns, "linear") == 2 * 2 + 1);  // row-parallel products are summed before their bias is added
 
   const Program grid = fused(make_mode("2d", 1, {4}));
+  CHECK(count(grid, "cross_entropy_fused") == 1);  // no mode splits classes, only a vocabulary
   CHECK(count(grid, "layer_norm_fused") == 0);
   CHECK(count(grid, "layer_norm") == norms);
   CHECK(count(grid, "linear") == 1);  // patches: their weight is gathered

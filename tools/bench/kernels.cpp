@@ -124,8 +124,8 @@ std::vector<Benchmark> benchmarks() {
   for (const double rate : {0.0, 0.1}) {
     const Attributes attributes{{"causal", std::int64_t{0}}, {"rate", rate}, {"key", std::string("key")}};
     const std::string what = rate == 0 ? "" : "with dropout";
-    list.push_back({"attention", what, {"bstnd"}, {"bsnd", "bsn"}, attributes, 4 * pairs});
-    list.push_back({"attention_grad", what, {"bstnd", "bsnd", "bsn", "bsnd"}, {"bstnd"}, attributes, 10 * pairs});
+    list.push_back({"attention", what, {"bstnd"}, {"bsnd", "bns"}, attributes, 4 * pairs});
+    list.push_back({"attention_grad", what, {"bstnd", "bsnd", "bns", "bsnd"}, {"bstnd"}, attributes, 10 * pairs});
   }
   const Attributes epsilon{{"epsilon", 1e-6}}, gelu{{"kind", std::string("gelu")}};
   list.push_back({"layer_norm_fused", "", {"bsh", "h", "h"}, {"bsh", "bs", "bs"}, epsilon});
