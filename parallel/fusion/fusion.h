@@ -6,6 +6,7 @@
 //   linear                 matmul, bias                                   X W + b
 //   layer_norm_fused       layer_norm_sum, layer_norm_squares, layer_norm          y, sum, squares
 //   layer_norm_grad_fused  layer_norm_grad_sums, _input, _weight, sum over rows    dx, dweight, dbias
+//     both: with the add of a residual before, or of its gradient behind
 #pragma once
 
 #include "parallel/program.h"
@@ -19,5 +20,6 @@ void fuse(Program& program);
 // Each in a file of its own, in the order in which fuse() runs them.
 void fuse_linear(ProgramEditor& editor);
 void fuse_layer_norm(ProgramEditor& editor);
+void fuse_residual(ProgramEditor& editor);
 
 }  // namespace ctrain

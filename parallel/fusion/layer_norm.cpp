@@ -25,7 +25,7 @@ void fuse_forward(ProgramEditor& editor, std::size_t i) {
 }
 
 void fuse_backward(ProgramEditor& editor, std::size_t i) {
-  const LocalStep& sums = *editor.local(i);
+  LocalStep& sums = *editor.local(i);
   const std::vector<BlockId> in = sums.inputs;  // dy, x, sum, squares, weight
   if (!is_last_dimension_whole(sums.node)) return;
   const auto same_operands = [&](const LocalStep& step) {
@@ -43,6 +43,7 @@ void fuse_backward(ProgramEditor& editor, std::size_t i) {
     outputs.push_back(editor.local(static_cast<std::size_t>(part))->outputs[0]);
   }
   for (const BlockId output : outputs) editor.remove(static_cast<std::size_t>(editor.writer(output)));
+  sums.node.overwrites = 0;  // dx may take the memory of dy
   editor.replace(i, "layer_norm_grad_fused", in, outputs);
 }
 

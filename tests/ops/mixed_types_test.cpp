@@ -23,6 +23,9 @@ const std::vector<Mixed> all_mixed{
     {"layer_norm_squares", {{"bsh", 'n'}, {"bs", 's'}}, {{"bs", 's'}}},
     {"layer_norm", {{"bsh", 'n'}, {"bs", 's'}, {"bs", 's'}, {"h", 's'}, {"h", 's'}}, {{"bsh", 'n'}}},
     {"layer_norm_fused", {{"bsh", 'n'}, {"h", 's'}, {"h", 's'}}, {{"bsh", 'n'}, {"bs", 's'}, {"bs", 's'}}},
+    {"layer_norm_fused",
+     {{"bsh", 'n'}, {"h", 's'}, {"h", 's'}, {"bsh", 'n'}},
+     {{"bsh", 'n'}, {"bs", 's'}, {"bs", 's'}, {"bsh", 'n'}}},
     {"layer_norm_grad_sums",
      {{"bsh", 'n'}, {"bsh", 'n'}, {"bs", 's'}, {"bs", 's'}, {"h", 's'}},
      {{"bs", 's'}, {"bs", 's'}}},
@@ -32,6 +35,9 @@ const std::vector<Mixed> all_mixed{
     {"layer_norm_grad_weight", {{"bsh", 'n'}, {"bsh", 'n'}, {"bs", 's'}, {"bs", 's'}}, {{"h", 's'}}},
     {"layer_norm_grad_fused",
      {{"bsh", 'n'}, {"bsh", 'n'}, {"bs", 's'}, {"bs", 's'}, {"h", 's'}},
+     {{"bsh", 'n'}, {"h", 's'}, {"h", 's'}}},
+    {"layer_norm_grad_fused",
+     {{"bsh", 'n'}, {"bsh", 'n'}, {"bs", 's'}, {"bs", 's'}, {"h", 's'}, {"bsh", 'n'}},
      {{"bsh", 'n'}, {"h", 's'}, {"h", 's'}}},
     {"class_max", {{"bsh", 'n'}}, {{"bs", 's'}}},
     {"class_sum_exp", {{"bsh", 'n'}, {"bs", 's'}}, {{"bs", 's'}}},
@@ -86,7 +92,7 @@ Tensor numbers(const LocalNode& node, std::size_t i) {
 }
 
 void check(const Mixed& mixed, const Extents& extents, const Block& block, DType narrow) {
-  INFO(mixed.op << ", " << name_of(narrow) << ", width " << extents.at({'h'}));
+  INFO(mixed.op << " of " << mixed.inputs.size() << ", " << name_of(narrow) << ", width " << extents.at({'h'}));
   const LocalNode node = local_node(mixed, extents, block, narrow, DType::f32);
   if (KernelTable::instance().find(Backend::cuda, node.op, kernel_type(node)) == nullptr) return;
   std::vector<Tensor> inputs;
