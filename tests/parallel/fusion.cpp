@@ -146,7 +146,8 @@ TEST_CASE("Layer norms take in the residual and its gradient where their rows ar
 
 TEST_CASE("A layer norm's outputs take the memory of residuals that die there", "[fusion]") {
   const StepGraph step = vit_step(0.1);
-  const Program program = fused_vit(step, make_mode("", 1, {1}));
+  Program program = partition(*step.graph, make_mode("", 1, {1}), 0, {.fetch = step.metrics()});
+  fuse(program);
   const MemoryPlan plan = plan_memory(program, {});
   const auto offset = [&](BlockId id) { return plan.block_offsets[static_cast<std::size_t>(id)]; };
   for (const LocalStep* norm : steps_of(program, "layer_norm_fused", 4))  // the branch's end: nobody else wants it
@@ -177,13 +178,11 @@ TEST_CASE("A sum is left to itself where somebody reads it before its layer norm
   Graph graph(DType::f64);
   graph.set_extent({'b'}, 2);
   graph.set_extent({'h'}, 4);
-  const auto parameter = [&](const std::string& name) { return graph.parameter(name, "h", ParameterRole::vector, {}); };
   const auto input = [&](const std::string& name) { return graph.input(name, "bh", DType::f64); };
   Value* sum = add({input("x"), input("y")});
-  PartitionOptions options;
-  if (is_read_before) options.fetch.push_back(activation(sum, "relu"));
-  options.fetch.push_back(layer_norm(sum, parameter("w"), parameter("c"), 1e-5));
-  if (!is_read_before) options.fetch.push_back(activation(sum, "relu"));
+  Value* weight = graph.parameter("w", "h", ParameterRole::vector, {});
+  Value* bias = is_read_before ? sum_to(activation(sum, "relu"), "h") : weight;
+  const PartitionOptions options{.fetch = {layer_norm(sum, weight, bias, 1e-5), activation(sum, "tanh")}};
   Program program = partition(graph, make_mode("", 1, {1}), 0, options);
   fuse(program);
   CHECK(count(program, "layer_norm_fused", is_read_before ? 3 : 4) == 1);
