@@ -20,6 +20,6 @@ void fuse(Program& program);
 // Each in a file of its own, in the order in which fuse() runs them.
 void fuse_linear(ProgramEditor& editor);
 void fuse_layer_norm(ProgramEditor& editor);
-void fuse_residual(ProgramEditor& editor);
+void fuse_layer_norm_residual(ProgramEditor& editor);
 
 }  // namespace ctrain

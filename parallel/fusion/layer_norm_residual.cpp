@@ -47,7 +47,7 @@ void fuse_backward(ProgramEditor& editor, std::size_t i) {
 
 }  // namespace
 
-void fuse_residual(ProgramEditor& editor) {
+void fuse_layer_norm_residual(ProgramEditor& editor) {
   for (std::size_t i = 0; i < editor.size(); ++i) {
     if (editor.local(i, "layer_norm_fused") != nullptr) fuse_forward(editor, i);
     if (editor.local(i, "layer_norm_grad_fused") != nullptr) fuse_backward(editor, i);
