@@ -1,6 +1,6 @@
 // The ops of a layer norm (ops/definitions/layer_norm.cpp), and two that do a whole pass at once where h is whole:
-//   layer_norm_fused        x, weight, bias -> y, sum, squares
-//   layer_norm_grad_fused   dy, x, sum, squares, weight -> dx, dweight, dbias
+//   layer_norm_fused        x, weight, bias [, residual] -> y, sum, squares [, x + residual]
+//   layer_norm_grad_fused   dy, x, sum, squares, weight [, residual's gradient] -> dx, dweight, dbias
 // each in one pass over memory: the sweeps over a row find it in the level-1 cache.
 #include <algorithm>
 
@@ -54,8 +54,11 @@ Kernel apply(const NormalRows& rows, const Split& split) {
 
 Kernel fused(const NormalRows& rows, const Split& split) {
   return each_row(rows, split, [=](const Invocation& call, std::int64_t row, std::int64_t at) {
-    const float* x = call.in<float>(0) + at;
-    const float row_sum = rows.sum(x), row_squares = rows.squares(x, row_sum);
+    const bool adds = call.inputs.size() == 4;
+    const float* x = (adds ? call.out<float>(3) : call.in<float>(0)) + at;
+    const float row_sum =
+        adds ? rows.add_and_sum(call.in<float>(0) + at, call.in<float>(3) + at, call.out<float>(3) + at) : rows.sum(x);
+    const float row_squares = rows.squares(x, row_sum);
     rows.apply(x, rows.moments(row_sum, row_squares), call.in<float>(1), call.in<float>(2), call.out<float>(0) + at);
     call.out<float>(1)[row] = row_sum;
     call.out<float>(2)[row] = row_squares;
@@ -122,7 +125,8 @@ Kernel grad_fused(const NormalRows& rows, const Split& split) {
         const RowMoments moments = gradient_moments(rows, call, row);
         rows.add_weight_gradient(dy, x, moments, totals);
         rows.add_bias_gradient(dy, totals + rows.width);
-        rows.gradient(dy, x, moments, weight, rows.gradient_sums(dy, x, moments, weight), call.out<float>(0) + at);
+        rows.gradient(dy, x, moments, weight, rows.gradient_sums(dy, x, moments, weight), call.out<float>(0) + at,
+                      call.inputs.size() == 6 ? call.in<float>(5) + at : nullptr);
       });
 }
 

@@ -31,6 +31,17 @@ struct NormalRows : Rows {
     for_vectors(valid, [&](std::int64_t j, auto part) { total += load(x + j, part); });
     return add_lanes(total);
   }
+  // Of x + residual, which it stores.
+  [[nodiscard]] float add_and_sum(const float* x, const float* residual, float* total) const {
+    Floats sum{};
+    for_vectors(valid, [&](std::int64_t j, auto part) {
+      const Floats here = load(x + j, part) + load(residual + j, part);
+      store(total + j, here, part);
+      sum += here;
+    });
+    clear_padding(total);
+    return add_lanes(sum);
+  }
   [[nodiscard]] float squares(const float* x, float sum) const {
     const float center = mean(sum);
     Floats total{};
@@ -58,13 +69,15 @@ struct NormalRows : Rows {
     });
     return {add_lanes(total), add_lanes(total_normal)};
   }
-  void gradient(const float* dy, const float* x, RowMoments row, const float* weight, RowGradientSums sums,
-                float* dx) const {
+  // With the residual's gradient, where there is one.
+  void gradient(const float* dy, const float* x, RowMoments row, const float* weight, RowGradientSums sums, float* dx,
+                const float* residual = nullptr) const {
     const float mean_scaled = mean(sums.scaled), mean_normal = mean(sums.scaled_normal);
     for_vectors(valid, [&](std::int64_t j, auto part) {
       const Floats normal = (load(x + j, part) - row.mean) * row.rstd;
       const Floats scaled = load(dy + j, part) * load(weight + j, part);
-      store(dx + j, (scaled - mean_scaled - normal * mean_normal) * row.rstd, part);
+      const Floats own = (scaled - mean_scaled - normal * mean_normal) * row.rstd;
+      store(dx + j, residual == nullptr ? own : load(residual + j, part) + own, part);
     });
     clear_padding(dx);
   }

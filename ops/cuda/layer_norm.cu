@@ -1,7 +1,8 @@
 // Layer norm forwards: the ops of a row that may be split (ops/definitions/layer_norm.cpp), and the whole of it at
 // once,
-//   layer_norm_fused   x, weight, bias -> y, sum, squares
-// which reads x once: its rows stand in registers from the sum to the output.
+//   layer_norm_fused   x, weight, bias [, residual] -> y, sum, squares [, x + residual]
+// which reads x (and the residual) once: rows stand in registers from the sum to the output. y may take the memory of
+// either.
 #include "ops/cuda/layer_norm.h"
 
 namespace ctrain::cuda {
@@ -80,12 +81,14 @@ __global__ void __launch_bounds__(Shape::threads)
 
 template <typename Shape, int held, typename T, typename W>
 __global__ void __launch_bounds__(Shape::threads)
-    norm_rows(NormalRows rows, const T* __restrict__ x, const W* __restrict__ weight, const W* __restrict__ bias,
-              T* __restrict__ y, Numbers sums, Numbers squares) {
+    norm_rows(NormalRows rows, const T* x, const T* residual, const W* __restrict__ weight, const W* __restrict__ bias,
+              T* y, Numbers sums, Numbers squares, T* total) {
+  using Part = RowPart<T, Shape, held>;
   rows.whole = true;  // told to the compiler: no code for padding
   const std::int64_t row = Shape::row(), at = row * rows.width;
   if (row >= rows.count) return;
-  const RowPart<T, Shape, held> part(x + at, rows.width);
+  const Part part =
+      residual != nullptr ? Part(x + at, residual + at, total + at, rows.width) : Part(x + at, rows.width);
   const float sum = sum_of(rows, part), square = squares_of(rows, part, rows.mean(sum));
   apply(rows, part, rows.moments(sum, square), weight, bias, y + at);
   if (Shape::thread() != 0) return;
@@ -156,10 +159,12 @@ Kernel layer_norm_fused_of(const LocalNode& node) {
   require_type(node, dtype_of<T>(), {}, {0});
   const NormalRows rows = normal_rows(node);
   require(rows.whole, "{}: a fused layer norm of rows with padding", node.name);
+  const bool adds = node.inputs.size() == 4;
+  if (adds) require_type(node, dtype_of<T>(), {3}, {3});
   const auto kernel = norm_kernel<T, W>(rows);
   return {[=, types = OperandTypes(node)](const Invocation& call) {
-    kernel("layer_norm_fused", call, rows, call.in<T>(0), call.in<W>(1), call.in<W>(2), call.out<T>(0),
-           types.out(call, 1), types.out(call, 2));
+    kernel("layer_norm_fused", call, rows, call.in<T>(0), adds ? call.in<T>(3) : nullptr, call.in<W>(1), call.in<W>(2),
+           call.out<T>(0), types.out(call, 1), types.out(call, 2), adds ? call.out<T>(3) : nullptr);
   }};
 }
 template <typename T>

@@ -51,15 +51,34 @@ __device__ void each_access(int width, const Body& body) {
 template <typename T, typename Shape, int held>
 class RowPart {
  public:
+  RowPart() = default;
   __device__ RowPart(const T* row, int width) : row_(row) {
     if constexpr (held > 0)
       each_access<Shape, held>(width, [&](int i, int column) { kept_[i] = cuda::load<Shape::width>(row_ + column); });
+  }
+  // x + residual, as it is written to `total`.
+  __device__ RowPart(const T* x, const T* residual, T* total, int width) : RowPart(x, width) {
+    const RowPart other(residual, width);
+    each_access<Shape, held>(width, [&](int i, int column) {
+      float sum[Shape::width];
+      load(i, column, sum);
+      other.add_to(sum, i, column);
+      kept_[i] = packed<T>(sum);
+      store(total + column, kept_[i]);
+    });
+    row_ = total;
   }
   __device__ void load(int i, int column, float (&to)[Shape::width]) const {
     if constexpr (held > 0)
       kept_[i].unpack(to);
     else
       cuda::load(row_ + column, to);
+  }
+  __device__ void add_to(float (&sum)[Shape::width], int i, int column) const {
+    float terms[Shape::width];
+    load(i, column, terms);
+#pragma unroll
+    for (int k = 0; k < Shape::width; ++k) sum[k] += terms[k];
   }
 
  private:

@@ -3,6 +3,10 @@
 //   layer_norm_fused        x, weight, bias -> y, sum, squares
 //   layer_norm_grad_fused   dy, x, sum, squares, weight -> dx, dweight, dbias
 //   cross_entropy_fused     x, labels -> nll, m, e (, correct)
+//   layer_norm_fused        x, weight, bias [, residual] -> y, sum, squares [, x + residual]
+//   layer_norm_grad_fused   dy, x, sum, squares, weight [, residual's gradient] -> dx, dweight, dbias
+// With a residual, it is x + residual that becomes normal; and dx has its gradient added. y may take the memory of x,
+// dx that of dy or the residual's gradient, so that they are written last.
 #include "memory/error.h"
 #include "ops/composition.h"
 #include "ops/reference/indexing.h"
@@ -18,23 +22,36 @@ Kernel linear(const LocalNode& node) {
 }
 
 Kernel layer_norm(const LocalNode& node) {
-  return parts_of(node)
-      .then("layer_norm_sum", {0}, {4})
-      .then("layer_norm_squares", {0, 4}, {5})
-      .then("layer_norm", {0, 4, 5, 1, 2}, {3})
+  Composition parts = parts_of(node);
+  const bool adds = node.inputs.size() == 4;
+  const std::size_t y = node.inputs.size(), sum = y + 1, squares = y + 2, x = adds ? y + 3 : 0;
+  if (adds) parts.then("add", {0, 3}, {x});
+  return parts.then("layer_norm_sum", {x}, {sum})
+      .then("layer_norm_squares", {x, sum}, {squares})
+      .then("layer_norm", {x, sum, squares, 1, 2}, {y})
       .kernel();
 }
 
 Kernel layer_norm_grad(const LocalNode& node) {
+  Composition parts = parts_of(node);
+  const std::size_t dx = node.inputs.size(), dweight = dx + 1, dbias = dx + 2, sums = dx + 3, own = dx + 5;
   const Operand& row_sums = node.inputs[2];
-  return parts_of(node)
+  parts.temporary(row_sums)
       .temporary(row_sums)
-      .temporary(row_sums)
-      .then("layer_norm_grad_sums", {0, 1, 2, 3, 4}, {8, 9})
-      .then("layer_norm_grad_input", {0, 1, 2, 3, 4, 8, 9}, {5})
-      .then("layer_norm_grad_weight", {0, 1, 2, 3}, {6})
-      .then("sum", {0}, {7})
-      .kernel();
+      .then("layer_norm_grad_sums", {0, 1, 2, 3, 4}, {sums, sums + 1})
+      .then("layer_norm_grad_weight", {0, 1, 2, 3}, {dweight})
+      .then("sum", {0}, {dbias});
+  const auto input = [&](std::size_t to) {
+    parts.then("layer_norm_grad_input", {0, 1, 2, 3, 4, sums, sums + 1}, {to});
+  };
+  if (node.inputs.size() == 5) {
+    input(dx);
+  } else {
+    parts.temporary(node.outputs[0]);
+    input(own);
+    parts.then("add", {5, own}, {dx});
+  }
+  return parts.kernel();
 }
 
 Kernel cross_entropy(const LocalNode& node) {

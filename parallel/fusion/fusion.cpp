@@ -7,6 +7,7 @@ namespace ctrain {
 void fuse(Program& program) {
   ProgramEditor editor(program);
   for (const auto& pass : {fuse_linear, fuse_layer_norm, fuse_cross_entropy}) pass(editor);
+  for (const auto& pass : {fuse_linear, fuse_layer_norm, fuse_layer_norm_residual}) pass(editor);
   editor.finish();
 }
 

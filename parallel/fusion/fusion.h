@@ -7,6 +7,7 @@
 //   layer_norm_fused       layer_norm_sum, layer_norm_squares, layer_norm          y, sum, squares
 //   layer_norm_grad_fused  layer_norm_grad_sums, _input, _weight, sum over rows    dx, dweight, dbias
 //   cross_entropy_fused    class_max, _sum_exp, _target, _nll (, _place, correct)  nll, m, e (, correct)
+//     both: with the add of a residual before, or of its gradient behind
 #pragma once
 
 #include "parallel/program.h"
@@ -21,5 +22,6 @@ void fuse(Program& program);
 void fuse_linear(ProgramEditor& editor);
 void fuse_layer_norm(ProgramEditor& editor);
 void fuse_cross_entropy(ProgramEditor& editor);
+void fuse_layer_norm_residual(ProgramEditor& editor);
 
 }  // namespace ctrain

@@ -25,7 +25,7 @@ void fuse_forward(ProgramEditor& editor, std::size_t i) {
 }
 
 void fuse_backward(ProgramEditor& editor, std::size_t i) {
-  const LocalStep& sums = *editor.local(i);
+  LocalStep& sums = *editor.local(i);
   const std::vector<BlockId> in = sums.inputs;  // dy, x, sum, squares, weight
   if (!is_last_dimension_whole(sums.node)) return;
   const auto same_operands = [&](const LocalStep& step) {
@@ -35,14 +35,14 @@ void fuse_backward(ProgramEditor& editor, std::size_t i) {
     return step.node.outputs[0].dims == Names{step.node.inputs[0].dims.back()};
   };
   std::vector<BlockId> outputs;  // dx, dweight, dbias
-  for (const std::ptrdiff_t part :
-       {editor.reader_after(i, sums.outputs[0], "layer_norm_grad_input", same_operands),
-        editor.reader_after(i, in[0], "layer_norm_grad_weight", same_operands),
-        editor.reader_after(i, in[0], "sum", over_rows)}) {
+  for (const std::ptrdiff_t part : {editor.reader_after(i, sums.outputs[0], "layer_norm_grad_input", same_operands),
+                                    editor.reader_after(i, in[0], "layer_norm_grad_weight", same_operands),
+                                    editor.reader_after(i, in[0], "sum", over_rows)}) {
     if (part < 0) return;
     outputs.push_back(editor.local(static_cast<std::size_t>(part))->outputs[0]);
   }
   for (const BlockId output : outputs) editor.remove(static_cast<std::size_t>(editor.writer(output)));
+  sums.node.overwrites = 0;  // dx may take the memory of dy
   editor.replace(i, "layer_norm_grad_fused", in, outputs);
 }
 

@@ -196,8 +196,12 @@ std::vector<FusedCase> fused_cases() {
                                                      {{b, 2}, {s, 2}, {h, 2304}, {f, 3}},
                                                      {{b, 1}, {s, 3}, {h, 8448}, {f, 3}}}) {
     cases.push_back({"linear", extents, {"bsh", "hf", "f"}, {"bsf"}});
-    cases.push_back({"layer_norm_fused", extents, {"bsh", "h", "h"}, {"bsh", "bs", "bs"}});
-    cases.push_back({"layer_norm_grad_fused", extents, {"bsh", "bsh", "bs", "bs", "h"}, {"bsh", "h", "h"}});
+    cases.push_back({"layer_norm_fused", extents, {"bsh", "h", "h"}, {"bsh", "bs", "bs"}, {0}});
+    cases.push_back(
+        {"layer_norm_fused", extents, {"bsh", "h", "h", "bsh"}, {"bsh", "bs", "bs", "bsh"}, {0, 3}});  // a residual
+    cases.push_back({"layer_norm_grad_fused", extents, {"bsh", "bsh", "bs", "bs", "h"}, {"bsh", "h", "h"}, {0}});
+    cases.push_back(
+        {"layer_norm_grad_fused", extents, {"bsh", "bsh", "bs", "bs", "h", "bsh"}, {"bsh", "h", "h"}, {0, 5}});
   }
   return cases;
 }

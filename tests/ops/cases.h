@@ -34,6 +34,7 @@ struct FusedCase {
   std::string op;
   Extents extents;
   std::vector<Names> inputs, outputs;
+  std::vector<int> overwrites = {};  // operands whose memory output 0 may take
 };
 
 std::vector<FusedCase> fused_cases();

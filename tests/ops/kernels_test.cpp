@@ -137,7 +137,7 @@ TEST_CASE("fused kernels agree with the composition of their parts") {
     for (const Tested& tested : all_tested) {
       const LocalNode node = fused.node(tested.how.real);
       if (!runs(tested, node)) continue;
-      INFO(fused.op << ", " << tested.name);
+      INFO(fused.op << " of " << node.inputs.size() << ", " << tested.name);
       std::vector<Tensor> inputs = fused.numbers();
       for (std::size_t i = 0; i < inputs.size(); ++i) inputs[i] = rounded(inputs[i], stored(node.inputs[i].dtype));
       const std::vector<Tensor> expected = NodeRunner(fused.node(DType::f64), {}, {}).run(inputs);
@@ -147,6 +147,11 @@ TEST_CASE("fused kernels agree with the composition of their parts") {
         CHECK(relative_error(outputs[i], expected[i]) < tested.tolerance);
       CHECK(runner.run(inputs) == outputs);
       CHECK(runner.allocations() == 0);
+      for (const int operand : fused.overwrites) {
+        LocalNode over = node;
+        over.overwrites = operand;
+        CHECK(NodeRunner(over, {operand}, tested.how).run(inputs) == outputs);
+      }
     }
 }
 

@@ -129,7 +129,10 @@ std::vector<Benchmark> benchmarks() {
   }
   const Attributes epsilon{{"epsilon", 1e-6}}, gelu{{"kind", std::string("gelu")}};
   list.push_back({"layer_norm_fused", "", {"bsh", "h", "h"}, {"bsh", "bs", "bs"}, epsilon});
+  list.push_back({"layer_norm_fused", "residual", {"bsh", "h", "h", "bsh"}, {"bsh", "bs", "bs", "bsh"}, epsilon});
   list.push_back({"layer_norm_grad_fused", "", {"bsh", "bsh", "bs", "bs", "h"}, {"bsh", "h", "h"}, epsilon});
+  list.push_back(
+      {"layer_norm_grad_fused", "residual", {"bsh", "bsh", "bs", "bs", "h", "bsh"}, {"bsh", "h", "h"}, epsilon});
   list.push_back({"layer_norm_sum", "", {"bsh"}, {"bs"}, {}});
   list.push_back({"layer_norm_squares", "", {"bsh", "bs"}, {"bs"}, {}});
   list.push_back({"layer_norm", "", {"bsh", "bs", "bs", "h", "h"}, {"bsh"}, epsilon});
