@@ -6,7 +6,7 @@ namespace ctrain {
 
 void fuse(Program& program) {
   ProgramEditor editor(program);
-  for (const auto& pass : {fuse_linear, fuse_layer_norm}) pass(editor);
+  for (const auto& pass : {fuse_linear, fuse_residual, fuse_gelu, fuse_bias_gradient, fuse_layer_norm}) pass(editor);
   editor.finish();
 }
 

@@ -35,10 +35,9 @@ void fuse_backward(ProgramEditor& editor, std::size_t i) {
     return step.node.outputs[0].dims == Names{step.node.inputs[0].dims.back()};
   };
   std::vector<BlockId> outputs;  // dx, dweight, dbias
-  for (const std::ptrdiff_t part :
-       {editor.reader_after(i, sums.outputs[0], "layer_norm_grad_input", same_operands),
-        editor.reader_after(i, in[0], "layer_norm_grad_weight", same_operands),
-        editor.reader_after(i, in[0], "sum", over_rows)}) {
+  for (const std::ptrdiff_t part : {editor.reader_after(i, sums.outputs[0], "layer_norm_grad_input", same_operands),
+                                    editor.reader_after(i, in[0], "layer_norm_grad_weight", same_operands),
+                                    editor.reader_after(i, in[0], "sum", over_rows)}) {
     if (part < 0) return;
     outputs.push_back(editor.local(static_cast<std::size_t>(part))->outputs[0]);
   }

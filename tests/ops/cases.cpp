@@ -83,6 +83,18 @@ Value* layer_norm_case(Graph& g) {
   return layer_norm(real(g, "x", "bsh"), weight(g, "w", "h"), weight(g, "b", "h"), 1e-5);
 }
 
+// With weights as [in, out] and as [out, in], and with the operands in either order.
+void add_products(std::vector<FusedCase>& cases, const Extents& extents) {
+  for (const Names weight : {"hf", "fh"}) {
+    cases.push_back({"linear_residual", extents, {"bsh", weight, "f", "bsf"}, {"bsf"}});
+    cases.push_back({"linear_gelu", extents, {"bsh", weight, "f"}, {"bsf", "bsf"}});
+    cases.push_back({"linear_gelu", extents, {weight, "bsh", "f"}, {"bsf"}});
+    cases.push_back({"matmul_gelu_grad", extents, {"bsf", weight, "bsh"}, {"bsh"}});
+    cases.push_back({"linear_grad_weight", extents, {"bsh", "bsf"}, {weight, "f"}});
+    cases.push_back({"linear_grad_weight", extents, {"bsf", "bsh"}, {weight, "f"}});
+  }
+}
+
 }  // namespace
 
 std::vector<OpCase> op_cases() {
@@ -196,6 +208,7 @@ std::vector<FusedCase> fused_cases() {
                                                      {{b, 2}, {s, 2}, {h, 2304}, {f, 3}},
                                                      {{b, 1}, {s, 3}, {h, 8448}, {f, 3}}}) {
     cases.push_back({"linear", extents, {"bsh", "hf", "f"}, {"bsf"}});
+    if (extents.at(h) <= 768) add_products(cases, extents);
     cases.push_back({"layer_norm_fused", extents, {"bsh", "h", "h"}, {"bsh", "bs", "bs"}});
     cases.push_back({"layer_norm_grad_fused", extents, {"bsh", "bsh", "bs", "bs", "h"}, {"bsh", "h", "h"}});
   }
@@ -205,16 +218,18 @@ std::vector<FusedCase> fused_cases() {
 LocalNode FusedCase::node(DType real) const {
   LocalNode node;
   node.op = node.name = op;
-  node.attributes = {{"epsilon", 1e-5}};
+  node.attributes = {{"epsilon", 1e-5}, {"kind", std::string("gelu_tanh")}};
   node.extents = extents;
   for (const auto& [name, extent] : extents) node.segments[name] = whole(extent);
-  // In mixed precision what has no rows, or one number a row, belongs to a layer norm and is fp32.
-  const auto operand = [&](const Names& dims) {
-    const bool is_activation = size_of(real) > 2 || op == "linear" || dims.size() == 3;
-    return Operand{dims, is_activation ? real : DType::f32, local_shape(dims, extents, {})};
+  // In mixed precision what has no rows, or one number a row, and belongs to a layer norm is fp32, and so is what is
+  // summed over rows.
+  const bool is_product = !op.starts_with("layer_norm"), sums_rows = outputs[0].size() < 3;
+  const auto operand = [&](const Names& dims, bool is_narrow) {
+    const bool is_wide = size_of(real) == 2 && !is_narrow && dims.size() < 3;
+    return Operand{dims, is_wide ? DType::f32 : real, local_shape(dims, extents, {})};
   };
-  for (const Names& dims : inputs) node.inputs.push_back(operand(dims));
-  for (const Names& dims : outputs) node.outputs.push_back(operand(dims));
+  for (const Names& dims : inputs) node.inputs.push_back(operand(dims, is_product));
+  for (const Names& dims : outputs) node.outputs.push_back(operand(dims, is_product && !sums_rows));
   return node;
 }
 
@@ -223,9 +238,10 @@ std::vector<Tensor> FusedCase::numbers() const {
   for (const Operand& operand : node(DType::f64).inputs) {
     const std::uint64_t key = random_key(3, op + std::to_string(result.size()));
     const double scale = operand.dims == Names("bs") ? static_cast<double>(extents.at({'h'})) : 1;  // a sum over h
+    const double least = op.starts_with("layer_norm") ? 0.5 : -0.5;                                 // GELU is to bend
     Tensor& tensor = result.emplace_back();
     for (std::int64_t i = 0; i < operand.elements(); ++i)
-      tensor.push_back(scale * (random_uniform(key, static_cast<std::uint64_t>(i)) + 0.5));
+      tensor.push_back(scale * (random_uniform(key, static_cast<std::uint64_t>(i)) + least));
   }
   return result;
 }
