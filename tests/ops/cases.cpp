@@ -83,18 +83,6 @@ Value* layer_norm_case(Graph& g) {
   return layer_norm(real(g, "x", "bsh"), weight(g, "w", "h"), weight(g, "b", "h"), 1e-5);
 }
 
-// With weights as [in, out] and as [out, in], and with the operands in either order.
-void add_products(std::vector<FusedCase>& cases, const Extents& extents) {
-  for (const Names weight : {"hf", "fh"}) {
-    cases.push_back({"linear_residual", extents, {"bsh", weight, "f", "bsf"}, {"bsf"}});
-    cases.push_back({"linear_gelu", extents, {"bsh", weight, "f"}, {"bsf", "bsf"}});
-    cases.push_back({"linear_gelu", extents, {weight, "bsh", "f"}, {"bsf"}});
-    cases.push_back({"matmul_gelu_grad", extents, {"bsf", weight, "bsh"}, {"bsh"}});
-    cases.push_back({"linear_grad_weight", extents, {"bsh", "bsf"}, {weight, "f"}});
-    cases.push_back({"linear_grad_weight", extents, {"bsf", "bsh"}, {weight, "f"}});
-  }
-}
-
 }  // namespace
 
 std::vector<OpCase> op_cases() {
@@ -198,6 +186,20 @@ std::vector<OpCase> op_cases() {
   return cases;
 }
 
+std::vector<FusedCase> product_cases(const Extents& extents) {
+  std::vector<FusedCase> cases;
+  for (const Names weight : {"hf", "fh"}) {
+    cases.push_back({"linear", extents, {"bsh", weight, "f"}, {"bsf"}});
+    cases.push_back({"linear_residual", extents, {"bsh", weight, "f", "bsf"}, {"bsf"}});
+    cases.push_back({"linear_gelu", extents, {"bsh", weight, "f"}, {"bsf", "bsf"}});
+    cases.push_back({"linear_gelu", extents, {weight, "bsh", "f"}, {"bsf"}});
+    cases.push_back({"matmul_gelu_grad", extents, {"bsf", weight, "bsh"}, {"bsh"}});
+    cases.push_back({"linear_grad_weight", extents, {"bsh", "bsf"}, {weight, "f"}});
+    cases.push_back({"linear_grad_weight", extents, {"bsf", "bsh"}, {weight, "f"}});
+  }
+  return cases;
+}
+
 std::vector<FusedCase> fused_cases() {
   std::vector<FusedCase> cases;
   constexpr Name b{'b'}, s{'s'}, h{'h'}, f{'f'};
@@ -207,8 +209,8 @@ std::vector<FusedCase> fused_cases() {
                                                      {{b, 1}, {s, 3}, {h, 1536}, {f, 3}},
                                                      {{b, 2}, {s, 2}, {h, 2304}, {f, 3}},
                                                      {{b, 1}, {s, 3}, {h, 8448}, {f, 3}}}) {
-    cases.push_back({"linear", extents, {"bsh", "hf", "f"}, {"bsf"}});
-    if (extents.at(h) <= 768) add_products(cases, extents);
+    if (extents.at(h) <= 768)
+      for (const FusedCase& product : product_cases(extents)) cases.push_back(product);
     cases.push_back({"layer_norm_fused", extents, {"bsh", "h", "h"}, {"bsh", "bs", "bs"}});
     cases.push_back({"layer_norm_grad_fused", extents, {"bsh", "bsh", "bs", "bs", "h"}, {"bsh", "h", "h"}});
   }
