@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "memory/error.h"
 
@@ -28,6 +29,18 @@ Composition& Composition::then(const std::string& op, const std::vector<std::siz
                                const std::vector<std::size_t>& outputs) {
   LocalNode node = node_;
   node.op = op;
+  return append(std::move(node), inputs, outputs);
+}
+
+Composition& Composition::then_add(const std::string& op, const std::vector<std::size_t>& inputs, std::size_t output) {
+  LocalNode node = node_;
+  node.op = op;
+  node.accumulate = true;
+  return append(std::move(node), inputs, {output});
+}
+
+Composition& Composition::append(LocalNode node, const std::vector<std::size_t>& inputs,
+                                 const std::vector<std::size_t>& outputs) {
   node.inputs.clear();
   node.outputs.clear();
   for (const std::size_t i : inputs) node.inputs.push_back(operands_[i]);

@@ -18,10 +18,14 @@ class Composition {
   // This op on these operands, with the node's attributes, extents and indices.
   Composition& then(const std::string& op, const std::vector<std::size_t>& inputs,
                     const std::vector<std::size_t>& outputs);
+  // A product that is added to this operand.
+  Composition& then_add(const std::string& op, const std::vector<std::size_t>& inputs, std::size_t output);
   // The parts share one workspace; the temporaries stand behind it.
   [[nodiscard]] Kernel kernel() const;
 
  private:
+  Composition& append(LocalNode node, const std::vector<std::size_t>& inputs, const std::vector<std::size_t>& outputs);
+
   struct Part {
     Kernel kernel;
     std::vector<std::size_t> inputs, outputs;

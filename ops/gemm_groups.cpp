@@ -50,7 +50,6 @@ std::optional<Gemm> gemm_of(const LocalNode& node) {
   const auto [batch, rows, columns, contracted] = einsum_names(*a, *b, c);
   for (const Name name : contracted)
     if (!a->dims.contains(name) || !b->dims.contains(name)) return std::nullopt;
-  if (node.inputs.size() == 3 && !(node.inputs[2].dims == columns)) return std::nullopt;
   const auto matrix_a = matrix(*a, batch, rows, contracted), matrix_b = matrix(*b, batch, contracted, columns);
   const auto matrix_c = matrix(c, batch, rows, columns);
   if (!matrix_a || !matrix_b || !matrix_c) return std::nullopt;
@@ -58,6 +57,8 @@ std::optional<Gemm> gemm_of(const LocalNode& node) {
   gemm.a = *matrix_a;
   gemm.b = *matrix_b;
   gemm.c = *matrix_c;
+  gemm.row_names = rows;
+  gemm.column_names = columns;
   gemm.batched = !batch.empty();
   return gemm;
 }

@@ -29,12 +29,13 @@ struct StridedMatrix {
 
 struct Gemm {
   StridedMatrix a, b, c;
+  Names row_names, column_names;
   bool swapped = false;  // A is the node's second operand and B its first
   bool batched = false;
 };
 
-// The node's product of its first two inputs; nothing where it is no GEMM or has no elements. The operand that brings
-// C's last dimension is B, so that C is row-major. A third input is a bias over exactly the columns.
+// The node's product of its first two inputs, to its first output; nothing where it is no GEMM or has no elements. The
+// operand that brings C's last dimension is B, so that C is row-major.
 [[nodiscard]] std::optional<Gemm> gemm_of(const LocalNode& node);
 
 }  // namespace ctrain

@@ -1,4 +1,5 @@
-// matmul on oneDNN, and linear, a product with a bias over its N group (x, w, b).
+// matmul on oneDNN, and linear, a product with a bias over its N group (x, w, b). oneDNN can add to what stands in the
+// output, but keeps no operand of an activation: the other fused products are compositions (ops/fused_products.h).
 //
 // Where the product is no GEMM (ops/gemm_groups.h), or oneDNN has only its plain loops for it (a transposed C), the
 // reference kernel runs, or for bf16 the same product in fp32.
@@ -10,6 +11,7 @@
 #include "memory/allocation_counter.h"
 #include "ops/cpu/narrow.h"
 #include "ops/cpu/rows.h"
+#include "ops/fused_products.h"
 #include "ops/gemm_groups.h"
 
 namespace ctrain::cpu {
@@ -62,7 +64,8 @@ class Primitive {
 // C = A B (+ bias); nothing where oneDNN has no fast kernel for it.
 std::optional<Kernel> gemm(const LocalNode& node) {
   const std::optional<Gemm> product = gemm_of(node);
-  if (!product) return std::nullopt;
+  const bool has_bias = node.inputs.size() == 3;
+  if (!product || (has_bias && !(node.inputs[2].dims == product->column_names))) return std::nullopt;
   const auto desc_a = description_of(product->a, product->batched, node.inputs[0].dtype);
   const auto desc_b = description_of(product->b, product->batched, node.inputs[1].dtype);
   const auto desc_c = description_of(product->c, product->batched, node.outputs[0].dtype);
@@ -77,7 +80,7 @@ std::optional<Kernel> gemm(const LocalNode& node) {
   std::vector<int> arguments{DNNL_ARG_SRC, DNNL_ARG_WEIGHTS};
   if (product->swapped) std::swap(arguments[0], arguments[1]);
   dnnl::matmul::desc operation(desc_a, desc_b, desc_c);
-  if (node.inputs.size() == 3) {
+  if (has_bias) {
     arguments.push_back(DNNL_ARG_BIAS);
     const std::int64_t columns = product->c.columns.extent;
     dnnl::memory::dims shape(desc_c.dims().size(), 1), strides(shape.size(), columns);
@@ -108,6 +111,7 @@ const KernelRegistration matmul(Backend::cpu, "matmul", DType::f32, gemm_or_refe
 const KernelRegistration linear(Backend::cpu, "linear", DType::f32, gemm_or_reference);
 const KernelRegistration narrow_matmul(Backend::cpu, "matmul", DType::bf16, narrow_gemm);
 const KernelRegistration narrow_linear(Backend::cpu, "linear", DType::bf16, narrow_gemm);
+const ComposedProducts composed(Backend::cpu, DType::f32), narrow_composed(Backend::cpu, DType::bf16);
 
 }  // namespace
 }  // namespace ctrain::cpu

@@ -55,7 +55,10 @@ Value* gradient_activation(const Node& node, Value* dy, std::size_t) {
 }
 
 const OpRegistration activation("activation",
-                                {.name = "activation", .infer = like_first, .gradient = gradient_activation});
+                                {.name = "activation",
+                                 .infer = like_first,
+                                 .gradient = gradient_activation,
+                                 .overwrites = 0});
 // activation_grad: (x, dy) -> dx
 const OpRegistration activation_grad("activation_grad",
                                      {.name = "activation_grad", .infer = like_first, .overwrites = 1});

@@ -1,5 +1,5 @@
-// What a fusion makes of several ops, composed of the kernels of its parts. They are no ops of the logical graph.
-//   linear                  x, w, b -> x w + b
+// What a fusion makes of several ops, composed of the kernels of its parts. They are no ops of the logical graph. What
+// it makes of products: ops/fused_products.h.
 //   layer_norm_fused        x, weight, bias -> y, sum, squares
 //   layer_norm_grad_fused   dy, x, sum, squares, weight -> dx, dweight, dbias
 //   cross_entropy_fused     x, labels -> nll, m, e (, correct)
@@ -9,6 +9,7 @@
 // dx that of dy or the residual's gradient, so that they are written last.
 #include "memory/error.h"
 #include "ops/composition.h"
+#include "ops/fused_products.h"
 #include "ops/reference/indexing.h"
 
 namespace ctrain::reference {
@@ -68,6 +69,10 @@ Kernel cross_entropy(const LocalNode& node) {
 }
 
 const ReferenceKernel linear_kernel("linear", []<typename>() { return linear; });
+const ComposedProducts products[] = {{Backend::reference, DType::f64},
+                                     {Backend::reference, DType::f32},
+                                     {Backend::reference, DType::bf16},
+                                     {Backend::reference, DType::f16}};
 const ReferenceKernel norm_kernel("layer_norm_fused", []<typename>() { return layer_norm; });
 const ReferenceKernel entropy_kernel("cross_entropy_fused", []<typename>() { return cross_entropy; });
 const ReferenceKernel norm_grad_kernel("layer_norm_grad_fused", []<typename>() { return layer_norm_grad; });

@@ -66,6 +66,15 @@ LocalStep* ProgramEditor::producer(BlockId id, const std::string& op) {
   return i < 0 ? nullptr : local(static_cast<std::size_t>(i), op);
 }
 
+bool ProgramEditor::same_segment(std::size_t i, std::size_t j) const {
+  return program_.segment_of(i).first == program_.segment_of(j).first;
+}
+
+bool ProgramEditor::only_reader(BlockId id, std::size_t i) const {
+  const std::ptrdiff_t from = writer(id);
+  return from >= 0 && !is_kept(id) && readers(id) == std::vector{i} && same_segment(static_cast<std::size_t>(from), i);
+}
+
 void ProgramEditor::replace(std::size_t i, const std::string& op, const std::vector<BlockId>& inputs,
                             const std::vector<BlockId>& outputs) {
   forget(i);
@@ -86,6 +95,14 @@ void ProgramEditor::replace(std::size_t i, const std::string& op, const std::vec
 void ProgramEditor::remove(std::size_t i) {
   forget(i);
   removed_[i] = true;
+}
+
+void ProgramEditor::absorb(std::size_t i, std::size_t part) {
+  const LocalNode& from = std::get<LocalStep>(program_.steps[part]).node;
+  LocalNode& to = std::get<LocalStep>(program_.steps[i]).node;
+  to.segments.insert(from.segments.begin(), from.segments.end());
+  to.extents.insert(from.extents.begin(), from.extents.end());
+  remove(part);
 }
 
 void ProgramEditor::finish() {

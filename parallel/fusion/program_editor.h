@@ -17,7 +17,8 @@ class ProgramEditor {
 
   [[nodiscard]] std::size_t size() const { return program_.steps.size(); }
   [[nodiscard]] const Program& program() const { return program_; }
-  // The step at this position, where it is a local one that still stands; else nullptr. With an op: where it is of that.
+  // The step at this position, where it is a local one that still stands; else nullptr. With an op: where it is of
+  // that.
   [[nodiscard]] LocalStep* local(std::size_t i);
   [[nodiscard]] LocalStep* local(std::size_t i, const std::string& op);
 
@@ -35,6 +36,9 @@ class ProgramEditor {
         return static_cast<std::ptrdiff_t>(i);
     return -1;
   }
+  // Nobody but the step at i needs what a step of the same segment writes there.
+  [[nodiscard]] bool only_reader(BlockId id, std::size_t i) const;
+  [[nodiscard]] bool same_segment(std::size_t i, std::size_t j) const;
   // It is read after the last step.
   [[nodiscard]] bool is_kept(BlockId id) const { return block(id).keep; }
   [[nodiscard]] const Block& block(BlockId id) const { return program_.blocks[static_cast<std::size_t>(id)]; }
@@ -43,6 +47,8 @@ class ProgramEditor {
   void replace(std::size_t i, const std::string& op, const std::vector<BlockId>& inputs,
                const std::vector<BlockId>& outputs);
   void remove(std::size_t i);
+  // Removes the local step at `part`, of whose dimensions the local step at i then knows too.
+  void absorb(std::size_t i, std::size_t part);
 
   // Takes the removed steps out of the program.
   void finish();

@@ -1,4 +1,4 @@
-// Stand-in for cuBLASLt's header: the part of it that ops/cuda/matmul.cpp calls, with plain loops behind it
+// Stand-in for cuBLASLt's header: the part of it that ops/cuda/gemm.cpp calls, with plain loops behind it
 // (cublas_lt.cpp). Matrices are column-major. What the library would refuse is an error here.
 #pragma once
 
@@ -11,13 +11,23 @@ enum cublasStatus_t { CUBLAS_STATUS_SUCCESS = 0, CUBLAS_STATUS_INVALID_VALUE = 7
 enum cudaDataType_t : std::int32_t { CUDA_R_32F = 0, CUDA_R_16F = 2, CUDA_R_16BF = 14 };
 enum cublasComputeType_t { CUBLAS_COMPUTE_32F = 68, CUBLAS_COMPUTE_32F_FAST_TF32 = 77 };
 enum cublasOperation_t { CUBLAS_OP_N = 0, CUBLAS_OP_T = 1 };
-enum cublasLtEpilogue_t { CUBLASLT_EPILOGUE_DEFAULT = 1, CUBLASLT_EPILOGUE_BIAS = 4 };
+enum cublasLtEpilogue_t {
+  CUBLASLT_EPILOGUE_DEFAULT = 1,
+  CUBLASLT_EPILOGUE_BIAS = 4,
+  CUBLASLT_EPILOGUE_GELU_BIAS = 32 | CUBLASLT_EPILOGUE_BIAS,
+  CUBLASLT_EPILOGUE_GELU_AUX_BIAS = 128 | CUBLASLT_EPILOGUE_GELU_BIAS,
+  CUBLASLT_EPILOGUE_DGELU = 64 | 128,
+  CUBLASLT_EPILOGUE_BGRADA = 256,
+  CUBLASLT_EPILOGUE_BGRADB = 512,
+};
 enum cublasLtReductionScheme_t { CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE = 2 };
 enum cublasLtMatmulDescAttributes_t {
   CUBLASLT_MATMUL_DESC_TRANSA,
   CUBLASLT_MATMUL_DESC_TRANSB,
   CUBLASLT_MATMUL_DESC_EPILOGUE,
   CUBLASLT_MATMUL_DESC_BIAS_POINTER,
+  CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER,
+  CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD,
 };
 enum cublasLtMatrixLayoutAttribute_t {
   CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT,
@@ -35,7 +45,8 @@ enum cublasLtMatmulPreferenceAttributes_t {
 struct cublasLtMatmulDescOpaque_t {
   cublasOperation_t operation_a, operation_b;
   cublasLtEpilogue_t epilogue;
-  const void* bias;
+  void *bias, *aux;
+  std::int64_t aux_leading;
 };
 struct cublasLtMatrixLayoutOpaque_t {
   cudaDataType_t type;

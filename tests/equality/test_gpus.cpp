@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 
 #include "pipelined_job.h"
+#include "runtime/models/gpt2.h"
+#include "runtime/models/vit.h"
 #include "tests/support/run_ranks.h"
 
 namespace ctrain {
@@ -78,6 +80,28 @@ TEST_CASE("A small ViT trains on a GPU as on the CPU, in fp32 and bf16, on one r
       const std::vector<double> gpu = small_losses(mesh, "cuda", narrow);
       INFO(mesh.text() << (narrow ? ", bf16" : ", fp32"));
       for (std::size_t i = 0; i < cpu.size(); ++i) CHECK(gpu[i] == Approx(cpu[i]).epsilon(narrow ? 0.02 : 1e-4));
+    }
+  }
+}
+
+// Without dropout, so that residuals are summed in the products; widths that cuBLASLt's GELU takes, also in two parts.
+JobOptions small_gpt2_job(const MeshCase& mesh, bool narrow) {
+  JobOptions job = gpt2_job(mesh, DType::f32);
+  job.model = make_gpt2(
+      {.vocab_size = 61, .max_position_embeddings = 13, .hidden_size = 48, .depth = 1, .num_heads = 4, .mlp_ratio = 2});
+  job.global_batch = 6;
+  return narrow ? bf16(job) : job;
+}
+
+TEST_CASE("A small GPT-2 trains on a GPU as on the CPU, in fp32 and bf16, on one rank and two", "[gpu][small]") {
+  if (gpus() == 0) return;
+  for (const bool narrow : {false, true}) {
+    const TrainingRun cpu = train_locally(small_gpt2_job({}, narrow), 3);
+    for (const MeshCase& mesh : {MeshCase{}, MeshCase{"1d", 1, 2}}) {
+      const TrainingRun gpu = train_locally(on_gpu(small_gpt2_job(mesh, narrow)), 3);
+      INFO(mesh.text() << (narrow ? ", bf16" : ", fp32"));
+      CHECK(loss_error(gpu, cpu) < (narrow ? 0.02 : 1e-4));
+      CHECK(gradient_error(gpu, cpu) < (narrow ? 0.05 : 1e-4));
     }
   }
 }

@@ -186,6 +186,20 @@ std::vector<OpCase> op_cases() {
   return cases;
 }
 
+std::vector<FusedCase> product_cases(const Extents& extents) {
+  std::vector<FusedCase> cases;
+  for (const Names weight : {"hf", "fh"}) {
+    cases.push_back({"linear", extents, {"bsh", weight, "f"}, {"bsf"}});
+    cases.push_back({"linear_residual", extents, {"bsh", weight, "f", "bsf"}, {"bsf"}});
+    cases.push_back({"linear_gelu", extents, {"bsh", weight, "f"}, {"bsf", "bsf"}});
+    cases.push_back({"linear_gelu", extents, {weight, "bsh", "f"}, {"bsf"}});
+    cases.push_back({"matmul_gelu_grad", extents, {"bsf", weight, "bsh"}, {"bsh"}});
+    cases.push_back({"linear_grad_weight", extents, {"bsh", "bsf"}, {weight, "f"}});
+    cases.push_back({"linear_grad_weight", extents, {"bsf", "bsh"}, {weight, "f"}});
+  }
+  return cases;
+}
+
 std::vector<FusedCase> fused_cases() {
   std::vector<FusedCase> cases;
   constexpr Name b{'b'}, s{'s'}, h{'h'}, f{'f'};
@@ -202,6 +216,10 @@ std::vector<FusedCase> fused_cases() {
     cases.push_back({"layer_norm_grad_fused", extents, {"bsh", "bsh", "bs", "bs", "h"}, {"bsh", "h", "h"}, {0}});
     cases.push_back(
         {"layer_norm_grad_fused", extents, {"bsh", "bsh", "bs", "bs", "h", "bsh"}, {"bsh", "h", "h"}, {0, 5}});
+    if (extents.at(h) <= 768)
+      for (const FusedCase& product : product_cases(extents)) cases.push_back(product);
+    cases.push_back({"layer_norm_fused", extents, {"bsh", "h", "h"}, {"bsh", "bs", "bs"}});
+    cases.push_back({"layer_norm_grad_fused", extents, {"bsh", "bsh", "bs", "bs", "h"}, {"bsh", "h", "h"}});
   }
   return cases;
 }
@@ -209,16 +227,18 @@ std::vector<FusedCase> fused_cases() {
 LocalNode FusedCase::node(DType real) const {
   LocalNode node;
   node.op = node.name = op;
-  node.attributes = {{"epsilon", 1e-5}};
+  node.attributes = {{"epsilon", 1e-5}, {"kind", std::string("gelu_tanh")}};
   node.extents = extents;
   for (const auto& [name, extent] : extents) node.segments[name] = whole(extent);
-  // In mixed precision what has no rows, or one number a row, belongs to a layer norm and is fp32.
-  const auto operand = [&](const Names& dims) {
-    const bool is_activation = size_of(real) > 2 || op == "linear" || dims.size() == 3;
-    return Operand{dims, is_activation ? real : DType::f32, local_shape(dims, extents, {})};
+  // In mixed precision what has no rows, or one number a row, and belongs to a layer norm is fp32, and so is what is
+  // summed over rows.
+  const bool is_product = !op.starts_with("layer_norm"), sums_rows = outputs[0].size() < 3;
+  const auto operand = [&](const Names& dims, bool is_narrow) {
+    const bool is_wide = size_of(real) == 2 && !is_narrow && dims.size() < 3;
+    return Operand{dims, is_wide ? DType::f32 : real, local_shape(dims, extents, {})};
   };
-  for (const Names& dims : inputs) node.inputs.push_back(operand(dims));
-  for (const Names& dims : outputs) node.outputs.push_back(operand(dims));
+  for (const Names& dims : inputs) node.inputs.push_back(operand(dims, is_product));
+  for (const Names& dims : outputs) node.outputs.push_back(operand(dims, is_product && !sums_rows));
   return node;
 }
 
@@ -227,9 +247,10 @@ std::vector<Tensor> FusedCase::numbers() const {
   for (const Operand& operand : node(DType::f64).inputs) {
     const std::uint64_t key = random_key(3, op + std::to_string(result.size()));
     const double scale = operand.dims == Names("bs") ? static_cast<double>(extents.at({'h'})) : 1;  // a sum over h
+    const double least = op.starts_with("layer_norm") ? 0.5 : -0.5;                                 // GELU is to bend
     Tensor& tensor = result.emplace_back();
     for (std::int64_t i = 0; i < operand.elements(); ++i)
-      tensor.push_back(scale * (random_uniform(key, static_cast<std::uint64_t>(i)) + 0.5));
+      tensor.push_back(scale * (random_uniform(key, static_cast<std::uint64_t>(i)) + least));
   }
   return result;
 }

@@ -38,6 +38,8 @@ struct FusedCase {
 };
 
 std::vector<FusedCase> fused_cases();
+// Those of them that are products of b, s, h and f: with weights as [in, out] and [out, in], operands in either order.
+std::vector<FusedCase> product_cases(const Extents& extents);
 
 // A case as a graph with values for everything that is not computed. Reals are uniform in [-1, 1) (states, which may be
 // second moments, in [0, 1)); integers index dimension v or c, and some are -1.

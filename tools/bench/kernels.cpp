@@ -120,6 +120,12 @@ std::vector<Benchmark> benchmarks() {
   linear("fc1", "bsh", "hf", "bsf", "f");
   linear("fc2", "bsf", "fh", "bsh", "h");
   list.push_back({"linear", "class head", {"bh", "hc", "c"}, {"bc"}, {}, 2 * product("bhc")});
+  const double fc = 2 * product("bshf");
+  const Attributes gelu_tanh{{"kind", std::string("gelu_tanh")}};
+  list.push_back({"linear_residual", "fc2", {"bsf", "fh", "h", "bsh"}, {"bsh"}, {}, fc});
+  list.push_back({"linear_gelu", "fc1", {"bsh", "hf", "f"}, {"bsf", "bsf"}, gelu_tanh, fc});
+  list.push_back({"matmul_gelu_grad", "fc2 dx", {"bsh", "fh", "bsf"}, {"bsf"}, gelu_tanh, fc});
+  list.push_back({"linear_grad_weight", "fc1", {"bsh", "bsf"}, {"hf", "f"}, {}, fc});
   const double pairs = product("bnd") * product("s") * product("s");
   for (const double rate : {0.0, 0.1}) {
     const Attributes attributes{{"causal", std::int64_t{0}}, {"rate", rate}, {"key", std::string("key")}};
