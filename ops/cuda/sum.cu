@@ -1,5 +1,5 @@
-// sum, sum_squares (ops/definitions/sum.cpp), in fp32 and always in the same order: parts of what is added up go to the
-// workspace, and a second pass over these adds them.
+// sum (ops/definitions/sum.cpp), in fp32 and always in the same order: parts of what is added up go to the workspace,
+// and a second pass over these adds them.
 #include <algorithm>
 
 #include "ops/cuda/positions.h"
@@ -13,13 +13,6 @@ namespace {
 constexpr int threads = 256, slices = threads / warp;
 constexpr std::int64_t blocks_wanted = 1024;  // enough to fill any GPU; not asked for, so that sums are alike on all
 
-struct Itself {
-  __device__ static float of(float x) { return x; }
-};
-struct Square {
-  __device__ static float of(float x) { return x * x; }
-};
-
 // One pass: out[target(k) + c chunk_stride] = sum over the indices i of chunk c of x[kept(k) + added(i)].
 struct Pass {
   std::int64_t outputs = 1, addends = 1;  // how many there are of k and of i
@@ -29,7 +22,7 @@ struct Pass {
 };
 
 // Where x's last dimension is kept: a lane has n neighbouring outputs, and the block's warps share the addends.
-template <typename Function, int n, typename T>
+template <int n, typename T>
 __global__ void __launch_bounds__(threads) sum_columns(Pass pass, const T* x, Numbers out) {
   __shared__ float parts[slices][n][warp];
   const int lane = static_cast<int>(threadIdx.x) % warp, slice = static_cast<int>(threadIdx.x) / warp;
@@ -42,7 +35,7 @@ __global__ void __launch_bounds__(threads) sum_columns(Pass pass, const T* x, Nu
       float values[n];
       load(column + pass.added(i), values);
 #pragma unroll
-      for (int k = 0; k < n; ++k) sum[k] += Function::of(values[k]);
+      for (int k = 0; k < n; ++k) sum[k] += values[k];
     }
   }
 #pragma unroll
@@ -58,7 +51,7 @@ __global__ void __launch_bounds__(threads) sum_columns(Pass pass, const T* x, Nu
 }
 
 // Where x's last dimension is added up: a block has one output, and a thread n neighbouring addends at a time.
-template <typename Function, int n, typename T>
+template <int n, typename T>
 __global__ void __launch_bounds__(threads) sum_rows(Pass pass, const T* x, Numbers out) {
   const T* row = x + pass.kept(blockIdx.x);
   const std::int64_t begin = blockIdx.y * pass.chunk, end = min(begin + pass.chunk, pass.addends);
@@ -67,18 +60,18 @@ __global__ void __launch_bounds__(threads) sum_rows(Pass pass, const T* x, Numbe
     float values[n];
     load(row + pass.added(i), values);
 #pragma unroll
-    for (int k = 0; k < n; ++k) sum += Function::of(values[k]);
+    for (int k = 0; k < n; ++k) sum += values[k];
   }
   sum = reduce<Sum, threads>(sum);
   if (threadIdx.x == 0) out.set(pass.target(blockIdx.x) + blockIdx.y * pass.chunk_stride, sum);
 }
 
-template <typename Function, int n, typename T>
+template <int n, typename T>
 void enqueue(const Invocation& call, bool by_columns, const Pass& pass, const T* x, Numbers out) {
   if (pass.outputs == 0) return;
   const auto blocks = static_cast<unsigned>(by_columns ? blocks_for(pass.outputs, warp * n) : pass.outputs);
-  launch("sum", by_columns ? sum_columns<Function, n, T> : sum_rows<Function, n, T>,
-         dim3(blocks, static_cast<unsigned>(pass.chunks)), threads, 0, stream_of(call), pass, x, out);
+  launch("sum", by_columns ? sum_columns<n, T> : sum_rows<n, T>, dim3(blocks, static_cast<unsigned>(pass.chunks)),
+         threads, 0, stream_of(call), pass, x, out);
 }
 
 // As many chunks as make the wanted number of blocks, each with some work for all threads; of whole vectors.
@@ -91,8 +84,8 @@ void split(Pass& pass, bool by_columns, int width) {
   pass.chunks = (pass.addends + pass.chunk - 1) / pass.chunk;
 }
 
-template <typename T, typename Function>
-Kernel reduction(const LocalNode& node) {
+template <typename T>
+Kernel sum(const LocalNode& node) {
   constexpr int width = vector_width<T>;
   const Operand &x = node.inputs[0], &y = node.outputs[0];
   Names kept, added;
@@ -117,25 +110,14 @@ Kernel reduction(const LocalNode& node) {
   }
   const auto run = [=, types = OperandTypes(node)](const Invocation& call) {
     const Numbers parts{call.workspace, DType::f32}, out = types.out(call);
-    const auto add_up = is_vector ? enqueue<Function, width, T> : enqueue<Function, 1, T>;
+    const auto add_up = is_vector ? enqueue<width, T> : enqueue<1, T>;
     add_up(call, by_columns, first, call.in<T>(0), in_parts ? parts : out);
-    if (in_parts) enqueue<Itself, 1>(call, by_columns, second, static_cast<const float*>(call.workspace), out);
+    if (in_parts) enqueue<1>(call, by_columns, second, static_cast<const float*>(call.workspace), out);
   };
   return {run, in_parts ? static_cast<std::size_t>(first.outputs * first.chunks) * sizeof(float) : 0};
 }
 
-template <typename T>
-Kernel sum(const LocalNode& node) {
-  return reduction<T, Itself>(node);
-}
-template <typename T>
-Kernel sum_squares(const LocalNode& node) {
-  return reduction<T, Square>(node);
-}
-
 const CudaKernel sum_registration("sum", sum<float>, sum<__nv_bfloat16>, sum<__half>);
-const CudaKernel squares_registration("sum_squares", sum_squares<float>, sum_squares<__nv_bfloat16>,
-                                      sum_squares<__half>);
 
 }  // namespace
 }  // namespace ctrain::cuda

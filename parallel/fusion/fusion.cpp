@@ -6,7 +6,7 @@ namespace ctrain {
 
 void fuse(Program& program) {
   ProgramEditor editor(program);
-  for (const auto& pass : {fuse_linear, fuse_layer_norm}) pass(editor);
+  for (const auto& pass : {fuse_linear, fuse_layer_norm, fuse_tensor_lists}) pass(editor);
   editor.finish();
 }
 

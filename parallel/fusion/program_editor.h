@@ -17,7 +17,8 @@ class ProgramEditor {
 
   [[nodiscard]] std::size_t size() const { return program_.steps.size(); }
   [[nodiscard]] const Program& program() const { return program_; }
-  // The step at this position, where it is a local one that still stands; else nullptr. With an op: where it is of that.
+  // The step at this position, where it is a local one that still stands; else nullptr. With an op: where it is of
+  // that.
   [[nodiscard]] LocalStep* local(std::size_t i);
   [[nodiscard]] LocalStep* local(std::size_t i, const std::string& op);
 
@@ -35,6 +36,10 @@ class ProgramEditor {
         return static_cast<std::ptrdiff_t>(i);
     return -1;
   }
+  // Between these two step i can be done at any position: the last step before it that writes what it reads, or reads
+  // or writes what it writes (-1: none), and the first such step after it (size(): none).
+  [[nodiscard]] std::ptrdiff_t last_dependency(std::size_t i) const;
+  [[nodiscard]] std::size_t first_dependent(std::size_t i) const;
   // It is read after the last step.
   [[nodiscard]] bool is_kept(BlockId id) const { return block(id).keep; }
   [[nodiscard]] const Block& block(BlockId id) const { return program_.blocks[static_cast<std::size_t>(id)]; }
