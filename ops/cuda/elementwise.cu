@@ -48,7 +48,7 @@ struct CastTensor {
 
 template <typename From, typename To>
 __global__ void __launch_bounds__(chunk_threads) cast_tensors(const TensorTable<CastTensor<From, To>> table) {
-  table.template each_vector<vector_width<float>>([]<int n>(const CastTensor<From, To>& tensor, std::int64_t i) {
+  table.template each_vector<vector_width<float>>([&]<int n>(const CastTensor<From, To>& tensor, std::int64_t i) {
     float values[n];
     load(tensor.x + i, values);
     store(tensor.y + i, values);
