@@ -8,7 +8,7 @@
 namespace ctrain::cuda {
 namespace {
 
-constexpr int most_terms = 16;  // of one launch
+constexpr int most_terms = 64;  // of one launch
 
 template <typename T>
 struct Added {
