@@ -21,11 +21,11 @@ class ListSplit {
   template <typename Body>
   void run(const Body& body) const {
     split_.run([&](int, std::int64_t begin, std::int64_t end) {
-      auto after = std::upper_bound(begins_.begin(), begins_.end(), begin);
-      for (; begin < end; begin = *after++) {
-        const auto tensor = static_cast<std::size_t>(after - begins_.begin()) - 1;
-        const std::int64_t first = begins_[tensor], last = std::min(end - first, counts_[tensor]);
-        if (begin - first < last) body(tensor, begin - first, last);
+      const auto after = std::upper_bound(begins_.begin(), begins_.end(), begin);
+      for (auto tensor = static_cast<std::size_t>(after - begins_.begin()) - 1; begin < end; ++tensor) {
+        const std::int64_t first = begins_[tensor], items = std::min(end - first, counts_[tensor]);
+        if (begin - first < items) body(tensor, begin - first, items);
+        begin = begins_[tensor + 1];
       }
     });
   }
