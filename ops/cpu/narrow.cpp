@@ -4,17 +4,20 @@
 #include <array>
 
 #include "memory/error.h"
-#include "ops/cpu/split.h"
+#include "ops/cpu/list_split.h"
 #include "ops/narrow_floats.h"
+#include "ops/tensor_list.h"
 
 namespace ctrain::cpu {
 namespace {
 
 template <typename From, typename To>
+void convert(const From* from, To* to, std::int64_t begin, std::int64_t end) {
+  std::transform(from + begin, from + end, to + begin, [](From x) { return static_cast<To>(x); });
+}
+template <typename From, typename To>
 void convert(const From* from, To* to, const Split& split) {
-  split.run([&](int, std::int64_t begin, std::int64_t end) {
-    std::transform(from + begin, from + end, to + begin, [](From x) { return static_cast<To>(x); });
-  });
+  split.run([&](int, std::int64_t begin, std::int64_t end) { convert(from, to, begin, end); });
 }
 
 constexpr std::size_t alignment = 64, most_operands = 16;
@@ -25,12 +28,19 @@ struct Copy {
   Split split;
 };
 
+template <typename From, typename To>
+Kernel cast_to(const LocalNode& node) {
+  return {[split = split_elements(operand_tensors(node).elements)](const Invocation& call) {
+    split.run([&](std::size_t t, std::int64_t begin, std::int64_t end) {
+      convert(call.in<From>(t), call.out<To>(t), begin, end);
+    });
+  }};
+}
+
 Kernel cast(const LocalNode& node) {
-  const Split split = split_elements(node.outputs[0].elements());
-  if (node.inputs[0].dtype == DType::bf16 && node.outputs[0].dtype == DType::f32)
-    return {[=](const Invocation& call) { convert(call.in<Bfloat16>(0), call.out<float>(), split); }};
-  if (node.inputs[0].dtype == DType::f32 && node.outputs[0].dtype == DType::bf16)
-    return {[=](const Invocation& call) { convert(call.in<float>(0), call.out<Bfloat16>(), split); }};
+  const DType from = node.inputs[0].dtype, to = node.outputs[0].dtype;
+  if (from == DType::bf16 && to == DType::f32) return cast_to<Bfloat16, float>(node);
+  if (from == DType::f32 && to == DType::bf16) return cast_to<float, Bfloat16>(node);
   return KernelTable::instance().make(Backend::reference, node);
 }
 

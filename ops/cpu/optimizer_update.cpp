@@ -1,24 +1,26 @@
-// sgd_update, adam_update (ops/definitions/optimizer_update.cpp): one pass over parameter, gradient and states.
+// sgd_update, adam_update (ops/definitions/optimizer_update.cpp): one pass over parameters, gradients and states.
 #include <cmath>
 
-#include "ops/cpu/split.h"
-#include "ops/kernel.h"
+#include "ops/cpu/list_split.h"
+#include "ops/tensor_list.h"
 
 namespace ctrain::cpu {
 namespace {
 
-// p, g or p, g, v
+// p, g or p, g, v of each tensor
 Kernel sgd_update(const LocalNode& node) {
-  const Split split = split_elements(node.outputs[0].elements());
-  const bool has_velocity = node.inputs.size() == 3;
+  const TensorList list = updated_tensors(node);
+  const ListSplit split = split_elements(list.elements);
+  const bool has_velocity = list.inputs == 3;
   const auto decay = static_cast<float>(node.attributes.real("decay"));
   const auto momentum = static_cast<float>(has_velocity ? node.attributes.real("momentum") : 0);
   return {[=](const Invocation& call) {
     const auto rate = static_cast<float>(call.state->learning_rate);
     const float kept = call.state->step > 0 ? momentum : 0;
-    split.run([&](int, std::int64_t begin, std::int64_t end) {
-      const float* g = call.in<float>(1) + begin;
-      float *p = call.out<float>(0) + begin, *v = has_velocity ? call.out<float>(1) + begin : nullptr;
+    split.run([&](std::size_t t, std::int64_t begin, std::int64_t end) {
+      const float* g = call.in<float>(list.in(t, 1)) + begin;
+      float* p = call.out<float>(list.out(t)) + begin;
+      float* v = has_velocity ? call.out<float>(list.out(t, 1)) + begin : nullptr;
       for_vectors(end - begin, [&](std::int64_t i, auto part) {
         const Floats old = load(p + i, part);
         Floats direction = load(g + i, part) + decay * old;
@@ -32,9 +34,10 @@ Kernel sgd_update(const LocalNode& node) {
   }};
 }
 
-// p, g, m, v
+// p, g, m, v of each tensor
 Kernel adam_update(const LocalNode& node) {
-  const Split split = split_elements(node.outputs[0].elements());
+  const TensorList list = updated_tensors(node);
+  const ListSplit split = split_elements(list.elements);
   const Attributes& attributes = node.attributes;
   const double beta1 = attributes.real("beta1"), beta2 = attributes.real("beta2"), decay = attributes.real("decay");
   const auto epsilon = static_cast<float>(attributes.real("epsilon"));
@@ -49,10 +52,11 @@ Kernel adam_update(const LocalNode& node) {
     const auto added = static_cast<float>(decoupled ? 0 : decay);
     const auto keep1 = static_cast<float>(beta1), new1 = static_cast<float>(1 - beta1);
     const auto keep2 = static_cast<float>(beta2), new2 = static_cast<float>(1 - beta2);
-    split.run([&](int, std::int64_t begin, std::int64_t end) {
-      const float* gradient = call.in<float>(1) + begin;
-      float *parameter = call.out<float>(0) + begin, *first = call.out<float>(1) + begin,
-            *second = call.out<float>(2) + begin;
+    split.run([&](std::size_t tensor, std::int64_t begin, std::int64_t end) {
+      const float* gradient = call.in<float>(list.in(tensor, 1)) + begin;
+      float *parameter = call.out<float>(list.out(tensor)) + begin,
+            *first = call.out<float>(list.out(tensor, 1)) + begin,
+            *second = call.out<float>(list.out(tensor, 2)) + begin;
       for_vectors(end - begin, [&](std::int64_t i, auto part) {
         const Floats p = load(parameter + i, part) * shrink, g = load(gradient + i, part) + added * p;
         const Floats m = keep1 * load(first + i, part) + new1 * g, v = keep2 * load(second + i, part) + new2 * (g * g);

@@ -1,8 +1,9 @@
 // sum over leading dimensions ([rows, n] -> [n]: the gradient of a bias) and sum_squares (ops/definitions/sum.cpp).
 #include <algorithm>
 
+#include "ops/cpu/list_split.h"
 #include "ops/cpu/rows.h"
-#include "ops/cpu/split.h"
+#include "ops/tensor_list.h"
 
 namespace ctrain::cpu {
 namespace {
@@ -76,20 +77,24 @@ double chunk_squares(const float* x, std::int64_t count) {
 }
 
 Kernel sum_squares(const LocalNode& node) {
-  const std::int64_t elements = node.inputs[0].elements(), chunks = (elements + chunk - 1) / chunk;
-  const Split split(chunks, chunk);
+  const TensorList list = operand_tensors(node);
+  std::vector<std::int64_t> chunks;
+  for (const std::int64_t elements : list.elements) chunks.push_back((elements + chunk - 1) / chunk);
+  const ListSplit split(chunks, chunk);
   const auto run = [=](const Invocation& call) {
-    const auto* x = call.in<float>(0);
     auto* totals = static_cast<double*>(call.workspace);
-    split.run([&](int, std::int64_t begin, std::int64_t end) {
+    split.run([&](std::size_t t, std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i)
-        totals[i] = chunk_squares(x + i * chunk, std::min(chunk, elements - i * chunk));
+        totals[split.begin(t) + i] =
+            chunk_squares(call.in<float>(t) + i * chunk, std::min(chunk, list.elements[t] - i * chunk));
     });
-    double total = 0;
-    for (std::int64_t i = 0; i < chunks; ++i) total += totals[i];
-    *call.out<float>() = static_cast<float>(total);
+    for (std::size_t t = 0; t < list.size(); ++t) {
+      double total = 0;
+      for (std::int64_t i = split.begin(t); i < split.begin(t + 1); ++i) total += totals[i];
+      *call.out<float>(t) = static_cast<float>(total);
+    }
   };
-  return {run, static_cast<std::size_t>(chunks) * sizeof(double)};
+  return {run, static_cast<std::size_t>(split.begin(list.size())) * sizeof(double)};
 }
 
 const KernelRegistration sum_kernel(Backend::cpu, "sum", DType::f32, sum);

@@ -1,12 +1,14 @@
 // add, bias, cast, activation, activation_grad, divide (ops/definitions/elementwise.cpp).
 #include "ops/cuda/map.h"
 #include "ops/cuda/positions.h"
+#include "ops/cuda/tensor_table.h"
 #include "ops/cuda/types.h"
+#include "ops/tensor_list.h"
 
 namespace ctrain::cuda {
 namespace {
 
-constexpr int most_terms = 16;  // of one launch
+constexpr int most_terms = 64;  // of one launch
 
 template <typename T>
 struct Added {
@@ -32,26 +34,33 @@ Kernel add(const LocalNode& node) {
     for (std::size_t next = 0; next < call.inputs.size();) {
       Added<T> added{0, {}};
       if (next > 0) added.terms[added.count++] = call.out<T>();
-      while (next < call.inputs.size() && added.count < most_terms)
-        added.terms[added.count++] = call.in<T>(next++);
+      while (next < call.inputs.size() && added.count < most_terms) added.terms[added.count++] = call.in<T>(next++);
       map<vector_width<T>>("add", call, elements, added, call.out<T>());
     }
   }};
 }
 
-template <typename From>
-struct Read {
-  template <int n>
-  __device__ void operator()(std::int64_t first, float (&y)[n]) const {
-    load(x + first, y);
-  }
+template <typename From, typename To>
+struct CastTensor {
   const From* x;
+  To* y;
 };
 
 template <typename From, typename To>
+__global__ void __launch_bounds__(chunk_threads) cast_tensors(const TensorTable<CastTensor<From, To>> table) {
+  table.template each_vector<vector_width<float>>([&]<int n>(const CastTensor<From, To>& tensor, std::int64_t i) {
+    float values[n];
+    load(tensor.x + i, values);
+    store(tensor.y + i, values);
+  });
+}
+
+template <typename From, typename To>
 Kernel cast_to(const LocalNode& node) {
-  return {[elements = node.outputs[0].elements()](const Invocation& call) {
-    map<vector_width<float>>("cast", call, elements, Read<From>{call.in<From>(0)}, call.out<To>());
+  return {[list = operand_tensors(node)](const Invocation& call) {
+    const auto tensor = [&](std::size_t t) { return CastTensor<From, To>{call.in<From>(t), call.out<To>(t)}; };
+    for_tables(list.elements, tensor,
+               [&](const auto& table) { launch_chunks("cast", cast_tensors<From, To>, call, table); });
   }};
 }
 

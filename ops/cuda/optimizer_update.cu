@@ -1,29 +1,14 @@
-// sgd_update, adam_update (ops/definitions/optimizer_update.cpp): one pass over parameter, gradient and states, in
-// memory's own pace. Learning rate and step are read where the kernel runs, so that recorded work goes on training. The
-// gradient may be of a narrower type than the parameter.
+// sgd_update, adam_update (ops/definitions/optimizer_update.cpp): one pass over parameters, gradients and states, in
+// memory's own pace. Learning rate and step are read where the kernel runs, so that recorded work goes on training.
+// Gradients may be of a narrower type than parameters.
+#include "ops/cuda/tensor_table.h"
 #include "ops/cuda/types.h"
-#include "ops/cuda/vectors.h"
+#include "ops/tensor_list.h"
 
 namespace ctrain::cuda {
 namespace {
 
 using bf16 = __nv_bfloat16;
-
-constexpr int threads = 256;
-
-// body(i, number of elements at i as a constant) for all elements, each by one thread.
-template <int n, typename Body>
-__device__ void each_vector(std::int64_t elements, const Body& body) {
-  const std::int64_t thread = std::int64_t{blockIdx.x} * threads + threadIdx.x, whole = elements / n;
-  if (thread < whole) body.template operator()<n>(thread * n);
-  if (thread == whole)
-    for (std::int64_t i = whole * n; i < elements; ++i) body.template operator()<1>(i);
-}
-// Threads of each_vector: one for each vector, and one for the elements behind the last.
-template <int n>
-int blocks_for_elements(std::int64_t elements) {
-  return blocks_for(elements / n + 1, threads);
-}
 
 struct Sgd {
   float decay, momentum;
@@ -31,27 +16,33 @@ struct Sgd {
 
 // p and v are read and overwritten; v is nullptr where there is no momentum.
 template <typename P, typename G>
-__global__ void __launch_bounds__(threads)
-    update_sgd(std::int64_t elements, Sgd rule, const StepState* __restrict__ state, P* __restrict__ p,
-               const G* __restrict__ g, P* __restrict__ v) {
+struct SgdTensor {
+  P* p;
+  const G* g;
+  P* v;
+};
+
+template <typename P, typename G>
+__global__ void __launch_bounds__(chunk_threads)
+    update_sgd(const TensorTable<SgdTensor<P, G>> table, const Sgd rule, const StepState* state) {
   const auto rate = static_cast<float>(state->learning_rate);
   const bool first = state->step == 0;
-  each_vector<vector_width<P>>(elements, [&]<int n>(std::int64_t i) {
+  table.template each_vector<vector_width<P>>([&]<int n>(const SgdTensor<P, G>& tensor, std::int64_t i) {
     float parameters[n], directions[n];
-    load(p + i, parameters);
-    load(g + i, directions);
+    load(tensor.p + i, parameters);
+    load(tensor.g + i, directions);
 #pragma unroll
     for (int k = 0; k < n; ++k) directions[k] += rule.decay * parameters[k];
-    if (v != nullptr) {
+    if (tensor.v != nullptr) {
       float velocities[n];
-      load(v + i, velocities);
+      load(tensor.v + i, velocities);
 #pragma unroll
       for (int k = 0; k < n; ++k) directions[k] += first ? 0 : rule.momentum * velocities[k];
-      store(v + i, directions);
+      store(tensor.v + i, directions);
     }
 #pragma unroll
     for (int k = 0; k < n; ++k) parameters[k] -= rate * directions[k];
-    store(p + i, parameters);
+    store(tensor.p + i, parameters);
   });
 }
 
@@ -77,21 +68,27 @@ struct Adam {
 
 // p, m and v are read and overwritten.
 template <typename P, typename G>
-__global__ void __launch_bounds__(threads)
-    update_adam(std::int64_t elements, Adam rule, const StepState* __restrict__ state, P* __restrict__ p,
-                const G* __restrict__ g, P* __restrict__ m, P* __restrict__ v) {
+struct AdamTensor {
+  P* p;
+  const G* g;
+  P *m, *v;
+};
+
+template <typename P, typename G>
+__global__ void __launch_bounds__(chunk_threads)
+    update_adam(const TensorTable<AdamTensor<P, G>> table, const Adam rule, const StepState* state) {
   // p -= rate / c1 * m / (sqrt(v) / sqrt(c2) + ε), c1 and c2 the corrections of the moments' bias
   const double rate = state->learning_rate, t = static_cast<double>(state->step + 1);
   const float step = static_cast<float>(rate) / Adam::correction(rule.log_beta1, t);
   const float scale = rsqrtf(Adam::correction(rule.log_beta2, t));
   const auto shrink = static_cast<float>(rule.decoupled ? 1 - rate * rule.decay : 1);
   const auto added = static_cast<float>(rule.decoupled ? 0 : rule.decay);
-  each_vector<vector_width<P>>(elements, [&]<int n>(std::int64_t i) {
+  table.template each_vector<vector_width<P>>([&]<int n>(const AdamTensor<P, G>& tensor, std::int64_t i) {
     float parameters[n], gradients[n], first[n], second[n];
-    load(p + i, parameters);
-    load(g + i, gradients);
-    load(m + i, first);
-    load(v + i, second);
+    load(tensor.p + i, parameters);
+    load(tensor.g + i, gradients);
+    load(tensor.m + i, first);
+    load(tensor.v + i, second);
 #pragma unroll
     for (int k = 0; k < n; ++k) {
       parameters[k] *= shrink;
@@ -100,39 +97,46 @@ __global__ void __launch_bounds__(threads)
       second[k] = rule.beta2 * second[k] + rule.new2 * (gradients[k] * gradients[k]);
       parameters[k] -= step * first[k] / (sqrtf(second[k]) * scale + rule.epsilon);
     }
-    store(m + i, first);
-    store(v + i, second);
-    store(p + i, parameters);
+    store(tensor.m + i, first);
+    store(tensor.v + i, second);
+    store(tensor.p + i, parameters);
   });
 }
 
-// p, g or p, g, v
+// p, g or p, g, v of each tensor
 template <typename P>
 Kernel sgd_update(const LocalNode& node) {
-  const bool has_velocity = node.inputs.size() == 3;
+  const TensorList list = updated_tensors(node);
+  const bool has_velocity = list.inputs == 3;
   if (has_velocity) require_type(node, dtype_of<P>(), {2}, {});
   const Sgd rule{static_cast<float>(node.attributes.real("decay")),
                  static_cast<float>(has_velocity ? node.attributes.real("momentum") : 0)};
-  const std::int64_t elements = node.outputs[0].elements();
   return with_type<float, bf16, __half>(node, 1, [&]<typename G>() -> Kernel {
     return {[=](const Invocation& call) {
-      launch("sgd_update", update_sgd<P, G>, blocks_for_elements<vector_width<P>>(elements), threads, 0,
-             stream_of(call), elements, rule, call.state, call.out<P>(0), call.in<G>(1),
-             has_velocity ? call.out<P>(1) : nullptr);
+      const auto tensor = [&](std::size_t t) {
+        return SgdTensor<P, G>{call.out<P>(list.out(t)), call.in<G>(list.in(t, 1)),
+                               has_velocity ? call.out<P>(list.out(t, 1)) : nullptr};
+      };
+      for_tables(list.elements, tensor, [&](const auto& table) {
+        launch_chunks("sgd_update", update_sgd<P, G>, call, table, rule, call.state);
+      });
     }};
   });
 }
 
-// p, g, m, v
+// p, g, m, v of each tensor
 template <typename P>
 Kernel adam_update(const LocalNode& node) {
   require_type(node, dtype_of<P>(), {2, 3}, {});
-  const std::int64_t elements = node.outputs[0].elements();
   return with_type<float, bf16, __half>(node, 1, [&]<typename G>() -> Kernel {
-    return {[=, rule = Adam(node.attributes)](const Invocation& call) {
-      launch("adam_update", update_adam<P, G>, blocks_for_elements<vector_width<P>>(elements), threads, 0,
-             stream_of(call), elements, rule, call.state, call.out<P>(0), call.in<G>(1), call.out<P>(1),
-             call.out<P>(2));
+    return {[list = updated_tensors(node), rule = Adam(node.attributes)](const Invocation& call) {
+      const auto tensor = [&](std::size_t t) {
+        return AdamTensor<P, G>{call.out<P>(list.out(t)), call.in<G>(list.in(t, 1)), call.out<P>(list.out(t, 1)),
+                                call.out<P>(list.out(t, 2))};
+      };
+      for_tables(list.elements, tensor, [&](const auto& table) {
+        launch_chunks("adam_update", update_adam<P, G>, call, table, rule, call.state);
+      });
     }};
   });
 }

@@ -1,5 +1,5 @@
-// sum, sum_squares (ops/definitions/sum.cpp), in fp32 and always in the same order: parts of what is added up go to the
-// workspace, and a second pass over these adds them.
+// sum (ops/definitions/sum.cpp), in fp32 and always in the same order: parts of what is added up go to the workspace,
+// and a second pass over these adds them.
 #include <algorithm>
 
 #include "ops/cuda/positions.h"
@@ -39,6 +39,8 @@ struct Pass {
 // Where x's last dimension is kept: a lane has n neighbouring outputs, and the block's warps share the addends.
 template <typename Function, int n, typename T, typename Place>
 __global__ void __launch_bounds__(threads) sum_columns(Pass<Place> pass, const T* __restrict__ x, Numbers out) {
+template <int n, typename T>
+__global__ void __launch_bounds__(threads) sum_columns(Pass pass, const T* x, Numbers out) {
   __shared__ float parts[slices][n][warp];
   const int lane = static_cast<int>(threadIdx.x) % warp, slice = static_cast<int>(threadIdx.x) / warp;
   const std::int64_t first = (std::int64_t{blockIdx.x} * warp + lane) * n;
@@ -51,7 +53,7 @@ __global__ void __launch_bounds__(threads) sum_columns(Pass<Place> pass, const T
       float values[n];
       load(column + pass.added(i), values);
 #pragma unroll
-      for (int k = 0; k < n; ++k) sum[k] += Function::of(values[k]);
+      for (int k = 0; k < n; ++k) sum[k] += values[k];
     }
   }
 #pragma unroll
@@ -69,6 +71,8 @@ __global__ void __launch_bounds__(threads) sum_columns(Pass<Place> pass, const T
 // Where x's last dimension is added up: a block has one output, and a thread n neighbouring addends at a time.
 template <typename Function, int n, typename T, typename Place>
 __global__ void __launch_bounds__(threads) sum_rows(Pass<Place> pass, const T* __restrict__ x, Numbers out) {
+template <int n, typename T>
+__global__ void __launch_bounds__(threads) sum_rows(Pass pass, const T* x, Numbers out) {
   const T* row = x + pass.kept(blockIdx.x);
   const std::int64_t begin = blockIdx.y * pass.chunk, end = min(begin + pass.chunk, pass.addends);
   float sum = 0;
@@ -77,7 +81,7 @@ __global__ void __launch_bounds__(threads) sum_rows(Pass<Place> pass, const T* _
     float values[n];
     load(row + pass.added(i), values);
 #pragma unroll
-    for (int k = 0; k < n; ++k) sum += Function::of(values[k]);
+    for (int k = 0; k < n; ++k) sum += values[k];
   }
   sum = reduce<Sum, threads>(sum);
   if (threadIdx.x == 0) out.set(pass.target(blockIdx.x) + blockIdx.y * pass.chunk_stride, sum);
@@ -89,6 +93,12 @@ void enqueue_as(const Invocation& call, bool by_columns, const Pass<Place>& pass
   const auto blocks = static_cast<unsigned>(by_columns ? blocks_for(pass.outputs, warp * n) : pass.outputs);
   launch("sum", by_columns ? sum_columns<Function, n, T, Place> : sum_rows<Function, n, T, Place>,
          dim3(blocks, static_cast<unsigned>(pass.chunks)), threads, 0, stream_of(call), pass, x, out);
+template <int n, typename T>
+void enqueue(const Invocation& call, bool by_columns, const Pass& pass, const T* x, Numbers out) {
+  if (pass.outputs == 0) return;
+  const auto blocks = static_cast<unsigned>(by_columns ? blocks_for(pass.outputs, warp * n) : pass.outputs);
+  launch("sum", by_columns ? sum_columns<n, T> : sum_rows<n, T>, dim3(blocks, static_cast<unsigned>(pass.chunks)),
+         threads, 0, stream_of(call), pass, x, out);
 }
 
 template <typename Function, int n, typename T>
@@ -112,8 +122,8 @@ void split(Pass<Positions>& pass, bool by_columns, int width) {
   pass.chunks = (pass.addends + pass.chunk - 1) / pass.chunk;
 }
 
-template <typename T, typename Function>
-Kernel reduction(const LocalNode& node) {
+template <typename T>
+Kernel sum(const LocalNode& node) {
   constexpr int width = vector_width<T>;
   const Operand &x = node.inputs[0], &y = node.outputs[0];
   Names kept, added;
@@ -139,25 +149,14 @@ Kernel reduction(const LocalNode& node) {
   }
   const auto run = [=, types = OperandTypes(node)](const Invocation& call) {
     const Numbers parts{call.workspace, DType::f32}, out = types.out(call);
-    const auto add_up = is_vector ? enqueue<Function, width, T> : enqueue<Function, 1, T>;
+    const auto add_up = is_vector ? enqueue<width, T> : enqueue<1, T>;
     add_up(call, by_columns, first, call.in<T>(0), in_parts ? parts : out);
-    if (in_parts) enqueue<Itself, 1>(call, by_columns, second, static_cast<const float*>(call.workspace), out);
+    if (in_parts) enqueue<1>(call, by_columns, second, static_cast<const float*>(call.workspace), out);
   };
   return {run, in_parts ? static_cast<std::size_t>(first.outputs * first.chunks) * sizeof(float) : 0};
 }
 
-template <typename T>
-Kernel sum(const LocalNode& node) {
-  return reduction<T, Itself>(node);
-}
-template <typename T>
-Kernel sum_squares(const LocalNode& node) {
-  return reduction<T, Square>(node);
-}
-
 const CudaKernel sum_registration("sum", sum<float>, sum<__nv_bfloat16>, sum<__half>);
-const CudaKernel squares_registration("sum_squares", sum_squares<float>, sum_squares<__nv_bfloat16>,
-                                      sum_squares<__half>);
 
 }  // namespace
 }  // namespace ctrain::cuda

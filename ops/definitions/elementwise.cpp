@@ -37,7 +37,7 @@ const OpRegistration bias("bias",
                            .overwrites = 0});
 
 // cast: the same numbers in another element type, rounded to the nearest (ties to even) where it is shorter; `type` is
-// its name. Precision passes insert it (ops/passes/precision.h).
+// its name. Precision passes insert it (ops/passes/precision.h). Its kernels take lists (ops/tensor_list.h).
 std::vector<OutputSpec> infer_cast(const std::vector<Value*>& inputs, const Attributes& attributes) {
   return {{inputs[0]->dims, real_type(attributes.text("type"))}};
 }

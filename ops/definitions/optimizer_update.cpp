@@ -1,9 +1,10 @@
 // Optimizer updates: parameters and states are overwritten. The learning rate and the step number come from StepState.
-//   sgd_update   p, g             p -= lr (g + decay p)
-//   sgd_update   p, g, v          v = momentum v + (g + decay p) (v = g + decay p at step 0); p -= lr v   (as PyTorch's
-//   SGD) adam_update  p, g, m, v       m = β₁ m + (1 - β₁) g; v = β₂ v + (1 - β₂) g²; p -= lr m̂ / (sqrt(v̂) + ε)
+//   sgd_update   p, g        p -= lr (g + decay p)
+//   sgd_update   p, g, v     v = momentum v + (g + decay p) (v = g + decay p at step 0); p -= lr v, as PyTorch's SGD
+//   adam_update  p, g, m, v  m = β₁ m + (1 - β₁) g; v = β₂ v + (1 - β₂) g²; p -= lr m̂ / (sqrt(v̂) + ε)
 // Attributes of adam_update: beta1, beta2, epsilon, decay, decoupled (1: AdamW, p is first scaled by 1 - lr decay; 0:
 // Adam, decay p is added to g). (Kingma and Ba, ICLR 2015, algorithm 1; Loshchilov and Hutter, ICLR 2019, algorithm 2.)
+// Their kernels take lists of tensors (ops/tensor_list.h).
 #include "ops/op.h"
 
 namespace ctrain {

@@ -10,7 +10,8 @@ std::vector<OutputSpec> infer(const std::vector<Value*>& inputs, const Attribute
   return {{output, inputs[0]->dtype}};
 }
 
-// sum_squares: the squared 2-norm of a tensor, for the norm of all gradients.
+// sum_squares: the squared 2-norm of a tensor, for the norm of all gradients. Its kernels take lists
+// (ops/tensor_list.h).
 std::vector<OutputSpec> infer_squares(const std::vector<Value*>& inputs, const Attributes&) {
   return {{Names(), inputs[0]->graph->real()}};
 }

@@ -4,6 +4,7 @@
 
 #include "memory/error.h"
 #include "ops/reference/indexing.h"
+#include "ops/tensor_list.h"
 
 namespace ctrain::reference {
 namespace {
@@ -85,9 +86,10 @@ Kernel activation_grad(const LocalNode& node) {
 template <typename T>
 Kernel cast(const LocalNode& node) {
   return with_type(node.outputs[0].dtype, [&]<typename Out>(Out) -> Kernel {
-    return {[elements = node.outputs[0].elements()](const Invocation& call) {
-      std::transform(call.in<T>(0), call.in<T>(0) + elements, call.out<Out>(),
-                     [](T number) { return static_cast<Out>(static_cast<Wide<T>>(number)); });
+    return {[list = operand_tensors(node)](const Invocation& call) {
+      for (std::size_t t = 0; t < list.size(); ++t)
+        std::transform(call.in<T>(t), call.in<T>(t) + list.elements[t], call.out<Out>(t),
+                       [](T number) { return static_cast<Out>(static_cast<Wide<T>>(number)); });
     }};
   });
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/reference/indexing.h"
+#include "ops/tensor_list.h"
 
 namespace ctrain::reference {
 namespace {
@@ -29,12 +30,13 @@ Kernel any_sum(const LocalNode& node) {
 
 template <typename T>
 Kernel sum_squares(const LocalNode& node) {
-  const std::int64_t elements = node.inputs[0].elements();
-  return {[=](const Invocation& call) {
-    const T* x = call.in<T>(0);
-    double total = 0;
-    for (std::int64_t i = 0; i < elements; ++i) total += static_cast<double>(x[i]) * x[i];
-    *call.out<Wide<T>>() = static_cast<Wide<T>>(total);
+  return {[list = operand_tensors(node)](const Invocation& call) {
+    for (std::size_t t = 0; t < list.size(); ++t) {
+      const T* x = call.in<T>(t);
+      double total = 0;
+      for (std::int64_t i = 0; i < list.elements[t]; ++i) total += static_cast<double>(x[i]) * x[i];
+      *call.out<Wide<T>>(t) = static_cast<Wide<T>>(total);
+    }
   }};
 }
 

@@ -12,6 +12,9 @@
 //   layer_norm_grad_fused  layer_norm_grad_sums, _input, _weight, sum over rows    dx, dweight, dbias
 //   cross_entropy_fused    class_max, _sum_exp, _target, _nll (, _place, correct)  nll, m, e (, correct)
 //     both: with the add of a residual before, or of its gradient behind
+//
+// And steps of the same op for many tensors, most of them small, become one of that op for a list of tensors
+// (ops/tensor_list.h): updates, squares of gradients, casts of small parameters.
 #pragma once
 
 #include "parallel/program.h"
@@ -30,5 +33,6 @@ void fuse_bias_gradient(ProgramEditor& editor);
 void fuse_layer_norm(ProgramEditor& editor);
 void fuse_cross_entropy(ProgramEditor& editor);
 void fuse_layer_norm_residual(ProgramEditor& editor);
+void fuse_tensor_lists(ProgramEditor& editor);
 
 }  // namespace ctrain

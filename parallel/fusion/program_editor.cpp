@@ -73,6 +73,39 @@ bool ProgramEditor::same_segment(std::size_t i, std::size_t j) const {
 bool ProgramEditor::only_reader(BlockId id, std::size_t i) const {
   const std::ptrdiff_t from = writer(id);
   return from >= 0 && !is_kept(id) && readers(id) == std::vector{i} && same_segment(static_cast<std::size_t>(from), i);
+namespace {
+
+// Calls visit(uses) for the ascending positions of steps that have something to do with what a step touches: those that
+// write what it reads, and those that read or write what it writes.
+template <typename Uses, typename Visit>
+void for_dependencies(const Step& step, const Uses& readers, const Uses& writers, const Visit& visit) {
+  const Touched blocks = touched(step);
+  const auto visit_uses = [&](const Uses& uses, const std::vector<BlockId>& ids) {
+    for (const BlockId id : ids)
+      if (id >= 0) visit(uses[static_cast<std::size_t>(id)]);
+  };
+  visit_uses(writers, blocks.reads);
+  visit_uses(writers, blocks.writes);
+  visit_uses(readers, blocks.writes);
+}
+
+}  // namespace
+
+std::ptrdiff_t ProgramEditor::last_dependency(std::size_t i) const {
+  std::ptrdiff_t last = -1;
+  for_dependencies(program_.steps[i], readers_, writers_, [&](const std::vector<std::size_t>& uses) {
+    const auto at = std::lower_bound(uses.begin(), uses.end(), i);
+    if (at != uses.begin()) last = std::max(last, static_cast<std::ptrdiff_t>(*std::prev(at)));
+  });
+  return last;
+}
+std::size_t ProgramEditor::first_dependent(std::size_t i) const {
+  std::size_t first = size();
+  for_dependencies(program_.steps[i], readers_, writers_, [&](const std::vector<std::size_t>& uses) {
+    const auto after = std::upper_bound(uses.begin(), uses.end(), i);
+    if (after != uses.end()) first = std::min(first, *after);
+  });
+  return first;
 }
 
 void ProgramEditor::replace(std::size_t i, const std::string& op, const std::vector<BlockId>& inputs,

@@ -39,6 +39,10 @@ class ProgramEditor {
   // Nobody but the step at i needs what a step of the same segment writes there.
   [[nodiscard]] bool only_reader(BlockId id, std::size_t i) const;
   [[nodiscard]] bool same_segment(std::size_t i, std::size_t j) const;
+  // Between these two step i can be done at any position: the last step before it that writes what it reads, or reads
+  // or writes what it writes (-1: none), and the first such step after it (size(): none).
+  [[nodiscard]] std::ptrdiff_t last_dependency(std::size_t i) const;
+  [[nodiscard]] std::size_t first_dependent(std::size_t i) const;
   // It is read after the last step.
   [[nodiscard]] bool is_kept(BlockId id) const { return block(id).keep; }
   [[nodiscard]] const Block& block(BlockId id) const { return program_.blocks[static_cast<std::size_t>(id)]; }

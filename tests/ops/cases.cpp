@@ -119,7 +119,7 @@ std::vector<OpCase> op_cases() {
   add_cases("add of many",
             [](Graph& g) {
               std::vector<Value*> terms;
-              for (int term = 0; term < 35; ++term) terms.push_back(weight(g, "x" + std::to_string(term), "h"));
+              for (int term = 0; term < 70; ++term) terms.push_back(weight(g, "x" + std::to_string(term), "h"));
               return add(terms);
             },
             {{{h, 7}}});

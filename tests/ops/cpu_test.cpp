@@ -2,24 +2,11 @@
 // reference kernel on the same operands. (The table of cases has the small and odd shapes.)
 #include <catch2/catch.hpp>
 
-#include <omp.h>
-
 #include "tests/ops/cases.h"
+#include "tests/support/threads.h"
 
 namespace ctrain::testing {
 namespace {
-
-// Sets this thread's number of OpenMP threads while it lives.
-class Threads {
- public:
-  explicit Threads(int count) : before_(omp_get_max_threads()) { omp_set_num_threads(count); }
-  ~Threads() { omp_set_num_threads(before_); }
-  Threads(const Threads&) = delete;
-  Threads& operator=(const Threads&) = delete;
-
- private:
-  int before_;
-};
 
 // Operands rounded to fp32, so that both backends see the same numbers.
 std::vector<Tensor> operands(const Node& node, const Tensors& values) {

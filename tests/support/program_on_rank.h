@@ -74,7 +74,7 @@ class ProgramOnRank {
     return reinterpret_cast<T*>(executor_.data(id));
   }
   [[nodiscard]] const MeshCommunicators& mesh() const { return mesh_; }
-  void run() { executor_.run({}); }
+  void run(const StepState& state = {}) { executor_.run(state); }
 
  private:
   CompiledProgram compiled_;

@@ -101,9 +101,11 @@ std::vector<Operation> operations(const Program& program, const std::vector<doub
     double flops = 0, bytes = 0;
     if (const auto* local = std::get_if<LocalStep>(&program.steps[i])) {
       name = local->node.op;
-      for (const Operand& operand : local->node.inputs)
-        if (&operand - local->node.inputs.data() < 2)
-          name += fmt::format(" {}", operand.shape.empty() ? "1" : fmt::format("{}", fmt::join(operand.shape, "x")));
+      constexpr std::size_t shown = 2, most = 16;  // operands; more than these are a list's
+      const std::vector<Operand>& operands = local->node.inputs;
+      for (std::size_t k = 0; k < std::min(shown, operands.size()); ++k)
+        name += operands[k].shape.empty() ? " 1" : fmt::format(" {}", fmt::join(operands[k].shape, "x"));
+      if (operands.size() > most) name += fmt::format(" and {} more", operands.size() - shown);
       flops = local->flops;
       for (const auto* blocks : {&local->inputs, &local->outputs})
         for (const BlockId id : *blocks)
