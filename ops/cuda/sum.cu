@@ -14,13 +14,6 @@ constexpr int threads = 256, slices = threads / warp;
 // Enough to fill any GPU, and so few that the second pass is short; not asked for, so that sums are alike on all.
 constexpr std::int64_t blocks_wanted = 528;
 
-struct Itself {
-  __device__ static float of(float x) { return x; }
-};
-struct Square {
-  __device__ static float of(float x) { return x * x; }
-};
-
 // Positions along one loop: no division stands between one load and the next.
 struct Line {
   __device__ std::int64_t operator()(std::int64_t index) const { return index * stride; }
@@ -37,10 +30,8 @@ struct Pass {
 };
 
 // Where x's last dimension is kept: a lane has n neighbouring outputs, and the block's warps share the addends.
-template <typename Function, int n, typename T, typename Place>
+template <int n, typename T, typename Place>
 __global__ void __launch_bounds__(threads) sum_columns(Pass<Place> pass, const T* __restrict__ x, Numbers out) {
-template <int n, typename T>
-__global__ void __launch_bounds__(threads) sum_columns(Pass pass, const T* x, Numbers out) {
   __shared__ float parts[slices][n][warp];
   const int lane = static_cast<int>(threadIdx.x) % warp, slice = static_cast<int>(threadIdx.x) / warp;
   const std::int64_t first = (std::int64_t{blockIdx.x} * warp + lane) * n;
@@ -69,10 +60,8 @@ __global__ void __launch_bounds__(threads) sum_columns(Pass pass, const T* x, Nu
 }
 
 // Where x's last dimension is added up: a block has one output, and a thread n neighbouring addends at a time.
-template <typename Function, int n, typename T, typename Place>
+template <int n, typename T, typename Place>
 __global__ void __launch_bounds__(threads) sum_rows(Pass<Place> pass, const T* __restrict__ x, Numbers out) {
-template <int n, typename T>
-__global__ void __launch_bounds__(threads) sum_rows(Pass pass, const T* x, Numbers out) {
   const T* row = x + pass.kept(blockIdx.x);
   const std::int64_t begin = blockIdx.y * pass.chunk, end = min(begin + pass.chunk, pass.addends);
   float sum = 0;
@@ -87,29 +76,22 @@ __global__ void __launch_bounds__(threads) sum_rows(Pass pass, const T* x, Numbe
   if (threadIdx.x == 0) out.set(pass.target(blockIdx.x) + blockIdx.y * pass.chunk_stride, sum);
 }
 
-template <typename Function, int n, typename T, typename Place>
+template <int n, typename T, typename Place>
 void enqueue_as(const Invocation& call, bool by_columns, const Pass<Place>& pass, const T* x, Numbers out) {
   if (pass.outputs == 0) return;
   const auto blocks = static_cast<unsigned>(by_columns ? blocks_for(pass.outputs, warp * n) : pass.outputs);
-  launch("sum", by_columns ? sum_columns<Function, n, T, Place> : sum_rows<Function, n, T, Place>,
+  launch("sum", by_columns ? sum_columns<n, T, Place> : sum_rows<n, T, Place>,
          dim3(blocks, static_cast<unsigned>(pass.chunks)), threads, 0, stream_of(call), pass, x, out);
-template <int n, typename T>
-void enqueue(const Invocation& call, bool by_columns, const Pass& pass, const T* x, Numbers out) {
-  if (pass.outputs == 0) return;
-  const auto blocks = static_cast<unsigned>(by_columns ? blocks_for(pass.outputs, warp * n) : pass.outputs);
-  launch("sum", by_columns ? sum_columns<n, T> : sum_rows<n, T>, dim3(blocks, static_cast<unsigned>(pass.chunks)),
-         threads, 0, stream_of(call), pass, x, out);
 }
 
-template <typename Function, int n, typename T>
+template <int n, typename T>
 void enqueue(const Invocation& call, bool by_columns, const Pass<Positions>& pass, const T* x, Numbers out) {
   const auto& [outputs, addends, chunks, chunk, kept, added, target, chunk_stride] = pass;
-  if (!kept.is_line() || !added.is_line() || !target.is_line())
-    return enqueue_as<Function, n>(call, by_columns, pass, x, out);
+  if (!kept.is_line() || !added.is_line() || !target.is_line()) return enqueue_as<n>(call, by_columns, pass, x, out);
   const Pass<Line> lines{
       outputs,     addends, chunks, chunk, {kept.line_stride()}, {added.line_stride()}, {target.line_stride()},
       chunk_stride};
-  enqueue_as<Function, n>(call, by_columns, lines, x, out);
+  enqueue_as<n>(call, by_columns, lines, x, out);
 }
 
 // As many chunks as make the wanted number of blocks, each with some work for all threads; of whole vectors.

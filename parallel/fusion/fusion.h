@@ -10,8 +10,8 @@
 //   linear_grad_weight     matmul, sum over what it contracts             dW = Xᵀ dY, db
 //   layer_norm_fused       layer_norm_sum, layer_norm_squares, layer_norm          y, sum, squares
 //   layer_norm_grad_fused  layer_norm_grad_sums, _input, _weight, sum over rows    dx, dweight, dbias
-//   cross_entropy_fused    class_max, _sum_exp, _target, _nll (, _place, correct)  nll, m, e (, correct)
 //     both: with the add of a residual before, or of its gradient behind
+//   cross_entropy_fused    class_max, _sum_exp, _target, _nll (, _place, correct)  nll, m, e (, correct)
 //
 // And steps of the same op for many tensors, most of them small, become one of that op for a list of tensors
 // (ops/tensor_list.h): updates, squares of gradients, casts of small parameters.
@@ -31,8 +31,8 @@ void fuse_residual(ProgramEditor& editor);
 void fuse_gelu(ProgramEditor& editor);
 void fuse_bias_gradient(ProgramEditor& editor);
 void fuse_layer_norm(ProgramEditor& editor);
-void fuse_cross_entropy(ProgramEditor& editor);
 void fuse_layer_norm_residual(ProgramEditor& editor);
+void fuse_cross_entropy(ProgramEditor& editor);
 void fuse_tensor_lists(ProgramEditor& editor);
 
 }  // namespace ctrain

@@ -73,6 +73,8 @@ bool ProgramEditor::same_segment(std::size_t i, std::size_t j) const {
 bool ProgramEditor::only_reader(BlockId id, std::size_t i) const {
   const std::ptrdiff_t from = writer(id);
   return from >= 0 && !is_kept(id) && readers(id) == std::vector{i} && same_segment(static_cast<std::size_t>(from), i);
+}
+
 namespace {
 
 // Calls visit(uses) for the ascending positions of steps that have something to do with what a step touches: those that

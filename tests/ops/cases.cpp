@@ -190,7 +190,7 @@ std::vector<FusedCase> product_cases(const Extents& extents) {
   std::vector<FusedCase> cases;
   for (const Names weight : {"hf", "fh"}) {
     cases.push_back({"linear", extents, {"bsh", weight, "f"}, {"bsf"}});
-    cases.push_back({"linear_residual", extents, {"bsh", weight, "f", "bsf"}, {"bsf"}});
+    cases.push_back({"linear_residual", extents, {"bsh", weight, "f", "bsf"}, {"bsf"}, {3}});
     cases.push_back({"linear_gelu", extents, {"bsh", weight, "f"}, {"bsf", "bsf"}});
     cases.push_back({"linear_gelu", extents, {weight, "bsh", "f"}, {"bsf"}});
     cases.push_back({"matmul_gelu_grad", extents, {"bsf", weight, "bsh"}, {"bsh"}});
@@ -209,17 +209,14 @@ std::vector<FusedCase> fused_cases() {
                                                      {{b, 1}, {s, 3}, {h, 1536}, {f, 3}},
                                                      {{b, 2}, {s, 2}, {h, 2304}, {f, 3}},
                                                      {{b, 1}, {s, 3}, {h, 8448}, {f, 3}}}) {
-    cases.push_back({"linear", extents, {"bsh", "hf", "f"}, {"bsf"}});
+    if (extents.at(h) <= 768)
+      for (const FusedCase& product : product_cases(extents)) cases.push_back(product);
     cases.push_back({"layer_norm_fused", extents, {"bsh", "h", "h"}, {"bsh", "bs", "bs"}, {0}});
     cases.push_back(
         {"layer_norm_fused", extents, {"bsh", "h", "h", "bsh"}, {"bsh", "bs", "bs", "bsh"}, {0, 3}});  // a residual
     cases.push_back({"layer_norm_grad_fused", extents, {"bsh", "bsh", "bs", "bs", "h"}, {"bsh", "h", "h"}, {0}});
     cases.push_back(
         {"layer_norm_grad_fused", extents, {"bsh", "bsh", "bs", "bs", "h", "bsh"}, {"bsh", "h", "h"}, {0, 5}});
-    if (extents.at(h) <= 768)
-      for (const FusedCase& product : product_cases(extents)) cases.push_back(product);
-    cases.push_back({"layer_norm_fused", extents, {"bsh", "h", "h"}, {"bsh", "bs", "bs"}});
-    cases.push_back({"layer_norm_grad_fused", extents, {"bsh", "bsh", "bs", "bs", "h"}, {"bsh", "h", "h"}});
   }
   return cases;
 }

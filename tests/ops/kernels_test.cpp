@@ -165,18 +165,6 @@ TEST_CASE("kernels that may overwrite an operand give the same numbers when they
   });
 }
 
-TEST_CASE("A product with a residual gives the same numbers where it overwrites the residual") {
-  for (const FusedCase& fused : fused_cases())
-    for (const Tested& tested : all_tested) {
-      const LocalNode node = fused.node(tested.how.real);
-      if (fused.op != "linear_residual" || !runs(tested, node)) continue;
-      INFO(tested.name);
-      std::vector<Tensor> inputs = fused.numbers();
-      for (Tensor& input : inputs) input = rounded(input, stored(tested.how.real));
-      CHECK(NodeRunner(node, {3}, tested.how).run(inputs) == NodeRunner(node, {}, tested.how).run(inputs));
-    }
-}
-
 TEST_CASE("A fused product that is to be added to its output is refused") {
   for (const FusedCase& fused : fused_cases())
     for (const Tested& tested : all_tested) {
