@@ -148,20 +148,13 @@ class Matmul {
 
  private:
   cublasLtEpilogue_t native_epilogue(const LocalNode& node, const Gemm& gemm) const {
-    switch (epilogue_.kind) {
-      case Epilogue::none:
-        return CUBLASLT_EPILOGUE_DEFAULT;
-      case Epilogue::bias:
-        return CUBLASLT_EPILOGUE_BIAS;
-      case Epilogue::gelu:
-        return epilogue_.matrix < 0 ? CUBLASLT_EPILOGUE_GELU_BIAS : CUBLASLT_EPILOGUE_GELU_AUX_BIAS;
-      case Epilogue::gelu_grad:
-        return CUBLASLT_EPILOGUE_DGELU;
-      case Epilogue::bias_gradient:
-        return operand(node, epilogue_.vector).dims == gemm.column_names ? CUBLASLT_EPILOGUE_BGRADA
-                                                                         : CUBLASLT_EPILOGUE_BGRADB;
-    }
-    return CUBLASLT_EPILOGUE_DEFAULT;
+    if (epilogue_.kind == Epilogue::bias) return CUBLASLT_EPILOGUE_BIAS;
+    if (epilogue_.kind == Epilogue::gelu)
+      return epilogue_.matrix < 0 ? CUBLASLT_EPILOGUE_GELU_BIAS : CUBLASLT_EPILOGUE_GELU_AUX_BIAS;
+    if (epilogue_.kind == Epilogue::gelu_grad) return CUBLASLT_EPILOGUE_DGELU;
+    if (epilogue_.kind == Epilogue::none) return CUBLASLT_EPILOGUE_DEFAULT;
+    const bool is_of_columns = operand(node, epilogue_.vector).dims == gemm.column_names;
+    return is_of_columns ? CUBLASLT_EPILOGUE_BGRADA : CUBLASLT_EPILOGUE_BGRADB;
   }
 
   template <typename T>
@@ -192,8 +185,7 @@ class Matmul {
     described_ = true;
   }
 
-  // The library's first choice for operands that are aligned to so many bytes. Partial sums of a split contraction
-  // stay in fp32.
+  // The library's first choice for operands aligned to so many bytes. Partial sums of a split contraction stay in fp32.
   void ask(std::uint32_t alignment) {
     cublasLtMatmulPreferenceOpaque_t preference;
     check(cublasLtMatmulPreferenceInit(&preference), "cublasLtMatmulPreferenceInit");
@@ -210,7 +202,10 @@ class Matmul {
     int found = 0;
     const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(
         handle(), &product_, &native_b_, &native_a_, &native_c_, &native_c_, &preference, 1, &result, &found);
-    if (status != CUBLAS_STATUS_NOT_SUPPORTED) check(status, "cublasLtMatmulAlgoGetHeuristic");
+    // To an epilogue the library may also say that the configuration is impossible.
+    const bool is_refused = status == CUBLAS_STATUS_NOT_SUPPORTED ||
+                            (status == CUBLAS_STATUS_INVALID_VALUE && epilogue_.kind > Epilogue::bias);
+    if (!is_refused) check(status, "cublasLtMatmulAlgoGetHeuristic");
     algorithm_.reset();
     if (found > 0 && result.state == CUBLAS_STATUS_SUCCESS) algorithm_ = result.algo;
     alignment_ = alignment;

@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "ops/cuda/launch.h"
+#include "ops/cuda/library_query.h"
+#include "tests/ops/cases.h"
 
 namespace ctrain::cuda {
 namespace {
@@ -133,6 +135,18 @@ TEST_CASE("what a device leaves undefined is an error") {
   for (const auto& [blocks, threads] : {std::pair{0U, 32U}, std::pair{1U, 0U}, std::pair{1U, 1025U}})
     CHECK_THROWS_WITH(run(nothing, blocks, threads), Contains("invalid configuration"));
   run(nothing, 2, 1024);  // goes on as if nothing had been
+}
+
+// So that the table of tests reaches the epilogues, not only what stands in for them.
+TEST_CASE("the stand-in for cuBLASLt takes fused products, at extents that the library can take") {
+  const LibraryQuery& takes = Registry<LibraryQuery>::instance().get("cublasLt");
+  for (const Extents& extents : {Extents{{{'b'}, 2}, {{'s'}, 8}, {{'h'}, 64}, {{'f'}, 40}},
+                                 Extents{{{'b'}, 2}, {{'s'}, 8}, {{'h'}, 63}, {{'f'}, 41}}})
+    for (const testing::FusedCase& fused : testing::product_cases(extents)) {
+      INFO(fused.op << ", h=" << extents.at({'h'}));
+      const bool is_plain = fused.op == "linear" || fused.op == "linear_residual";
+      CHECK(takes(fused.node(DType::bf16)) == (is_plain || extents.at({'h'}) % 8 == 0));
+    }
 }
 
 }  // namespace
