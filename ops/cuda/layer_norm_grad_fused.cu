@@ -69,7 +69,8 @@ __global__ void __launch_bounds__(Shape::threads)
   const std::int64_t at = Shape::row();
   if (at >= rows.count) return;
   const GradientRow<Shape, 0, T> row(rows, at, dy, x, sums, squares);
-  const RowPart<T, Shape, 0> others(residual + at * rows.width, rows.width);
+  RowPart<T, Shape, 0> others;
+  if (residual != nullptr) others = {residual + at * rows.width, rows.width};
   float totals[2] = {};
   row.add_sums(rows, weight, totals, [](int, const auto&, const auto&) {});
   row.input(rows, weight, totals, dx + at * rows.width, [&](auto& dx_values, int i, int column) {
@@ -77,7 +78,7 @@ __global__ void __launch_bounds__(Shape::threads)
   });
 }
 
-// A kernel whose blocks all run at once and take rows until none is left.
+// A kernel whose blocks, which a Hopper runs all at once, take rows until none is left.
 template <typename T, typename W>
 struct ResidentKernel {
   template <typename Shape, int held>

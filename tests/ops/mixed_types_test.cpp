@@ -134,6 +134,19 @@ TEST_CASE("CUDA's kernels leave out padding wherever it stands") {
   }
 }
 
+TEST_CASE("CUDA's gradients of a layer norm of more rows than a GPU works on at once") {
+  if (!has_device(Backend::cuda)) return;
+  for (Mixed mixed : all_mixed) {
+    if (mixed.op != "layer_norm_grad_fused") continue;
+    for (const std::size_t overwritten : {0, 5}) {  // dy, the residual's gradient
+      if (overwritten >= mixed.inputs.size()) continue;
+      mixed.in_place = {static_cast<int>(overwritten)};
+      for (const auto& [rows, width] : {std::pair{3300, 8}, std::pair{200, 1032}})
+        check(mixed, {{{'b'}, 2}, {{'s'}, rows}, {{'h'}, width}}, {}, DType::bf16);
+    }
+  }
+}
+
 TEST_CASE("of no rows, CUDA's kernels give gradients of zero") {
   if (!has_device(Backend::cuda)) return;
   for (const Mixed& mixed : all_mixed) check(mixed, {{{'b'}, 0}, {{'s'}, 3}, {{'h'}, 64}}, {}, DType::bf16);
