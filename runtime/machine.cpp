@@ -68,7 +68,7 @@ std::string processor_name() { return entry("/proc/cpuinfo", "model name"); }
 std::string find_program(const std::string& name) {
   std::istringstream folders(word_from_environment({"PATH"}));
   for (std::string folder; std::getline(folders, folder, ':');)
-    if (const std::string path = fs::path(folder) / name; access(path.c_str(), X_OK) == 0) return path;
+    if (std::string path = fs::path(folder) / name; access(path.c_str(), X_OK) == 0) return path;
   return "";
 }
 

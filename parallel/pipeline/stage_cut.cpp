@@ -48,7 +48,9 @@ struct Cheapest {
 };
 Cheapest cheapest_cut(const std::vector<double>& weights, int parts, const Costs& with_part) {
   const int blocks = static_cast<int>(weights.size());
-  const auto at = [blocks](int part, int block) { return static_cast<std::size_t>(part * (blocks + 1) + block); };
+  const auto at = [row = weights.size() + 1](int part, int block) {
+    return static_cast<std::size_t>(part) * row + static_cast<std::size_t>(block);
+  };
   std::vector<double> before(1, 0);  // the weight of the blocks before each
   for (const double weight : weights) before.push_back(before.back() + weight);
   std::vector<double> cost(at(parts + 1, 0), impossible);

@@ -13,14 +13,14 @@ constexpr double never = std::numeric_limits<double>::infinity();
 class Times {
  public:
   explicit Times(const Schedule& schedule)
-      : micro_batches_(schedule.micro_batches),
-        times_(static_cast<std::size_t>(schedule.positions() * schedule.micro_batches), never) {}
+      : micro_batches_(static_cast<std::size_t>(schedule.micro_batches)),
+        times_(static_cast<std::size_t>(schedule.positions()) * micro_batches_, never) {}
   double& at(int position, int micro_batch) {
-    return times_[static_cast<std::size_t>(position * micro_batches_ + micro_batch)];
+    return times_[static_cast<std::size_t>(position) * micro_batches_ + static_cast<std::size_t>(micro_batch)];
   }
 
  private:
-  int micro_batches_;
+  std::size_t micro_batches_;
   std::vector<double> times_;
 };
 
