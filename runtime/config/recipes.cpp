@@ -122,7 +122,7 @@ void add_recipe(Setting& root, const std::string& recipe, std::vector<std::strin
   for (const auto& [name, value] : added.members())
     if (!has_under_any_name(root, find_field(root_fields(), name), name)) root.set(name, value);
   if (recipe == "vit_cifar10")
-    warnings.push_back(
+    warnings.emplace_back(
         "--recipe vit_cifar10: without the tutorial's AutoAugment and its init_method jax, which are not built yet in "
         "this version");
 }
