@@ -54,11 +54,8 @@ Value* gradient_activation(const Node& node, Value* dy, std::size_t) {
   return dy->graph->apply_one("activation_grad", {node.inputs[0], dy}, node.attributes);
 }
 
-const OpRegistration activation("activation",
-                                {.name = "activation",
-                                 .infer = like_first,
-                                 .gradient = gradient_activation,
-                                 .overwrites = 0});
+const OpRegistration activation(
+    "activation", {.name = "activation", .infer = like_first, .gradient = gradient_activation, .overwrites = 0});
 // activation_grad: (x, dy) -> dx
 const OpRegistration activation_grad("activation_grad",
                                      {.name = "activation_grad", .infer = like_first, .overwrites = 1});
