@@ -44,6 +44,7 @@ def product_row(o):
     if any(d in columns for d in rows):
         return None  # batched
     m, k, n = size(a, rows), size(a, inner), size(b, columns)
+    gelu = {"approximate": "tanh" if o["attributes"].get("kind") == "gelu_tanh" else "none"}
     layer = re.sub(r"^.*\.\d+\.|\.weight$", "", o["parameter"])  # in any block
     if o["phase"] == "forward":
         direction = "forward"
@@ -51,13 +52,13 @@ def product_row(o):
             x, w, bias, other = t.real(m, k), t.real(n, k), t.real(n), t.real(m, n)
             linear = (lambda: t.F.linear(x, w, bias)) if o["op"] != "matmul" else (lambda: t.F.linear(x, w))
             if "residual" in extra: return lambda: linear() + other
-            if "gelu" in extra: return lambda: t.F.gelu(linear())
+            if "gelu" in extra: return lambda: t.F.gelu(linear(), **gelu)
             return linear
     elif "b" in c["dims"]:
         direction = "grad input"
         def make(t):
             dy, w, u = t.real(m, k), t.real(k, n), t.real(m, n)
-            if "gelu" in extra: return lambda: t.torch.ops.aten.gelu_backward(t.torch.mm(dy, w), u)
+            if "gelu" in extra: return lambda: t.torch.ops.aten.gelu_backward(t.torch.mm(dy, w), u, **gelu)
             return lambda: t.torch.mm(dy, w)
     else:
         direction = "grad weight"
