@@ -142,5 +142,6 @@ T atomicAdd(T* pointer, T value) {
 using std::max;
 using std::min;
 
+inline float __fdividef(float x, float y) { return x / y; }
 inline float rsqrtf(float x) { return 1 / std::sqrt(x); }
 inline int __ffs(int x) { return x == 0 ? 0 : std::countr_zero(static_cast<unsigned>(x)) + 1; }
