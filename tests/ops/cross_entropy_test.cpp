@@ -44,7 +44,7 @@ LocalNode node_of(const std::string& op, std::int64_t classes, const Block& bloc
 
 std::vector<Tensor> run(const LocalNode& node, const Tested& tested, const std::vector<Tensor>& inputs) {
   NodeRunner runner(node, {}, {.backend = tested.backend, .real = tested.real});
-  const std::vector<Tensor> outputs = runner.run(inputs);
+  std::vector<Tensor> outputs = runner.run(inputs);
   CHECK(runner.allocations() == 0);
   return outputs;
 }
@@ -59,7 +59,8 @@ Tensor logits(std::int64_t classes, DType type) {
 // The first class, the last, one in the middle, none, and the one whose logit is the largest.
 Tensor labels_of(const Tensor& x, std::int64_t classes) {
   const auto last_row = x.end() - classes;
-  return {0, static_cast<double>(classes - 1), static_cast<double>(classes / 2), -1,
+  const std::int64_t middle = classes / 2;
+  return {0, static_cast<double>(classes - 1), static_cast<double>(middle), -1,
           static_cast<double>(std::max_element(last_row, x.end()) - last_row)};
 }
 
