@@ -50,7 +50,8 @@ struct LocalNode {
   std::map<Name, Segments> segments;  // per dimension of the operands
   Extents extents;                    // logical extents of the same dimensions
   std::uint64_t seed = 0;
-  int overwrites = -1;      // the output may take this operand's memory: the kernel is elementwise in it
+  int overwrites = -1;      // an output may take this operand's memory: the kernel is elementwise in it
+  int overwriting = 0;      // the output that may
   bool accumulate = false;  // products only: C += A B instead of C = A B (a panel of SUMMA)
   [[nodiscard]] std::int64_t extent(Name dim) const { return extents.at(dim); }
   [[nodiscard]] const Segments& indices(Name dim) const { return segments.at(dim); }

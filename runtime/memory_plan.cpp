@@ -55,8 +55,9 @@ BlockId overwritten(const Step& step) {
   return collective != nullptr && collective->collective == Collective::all_reduce ? collective->input : -1;
 }
 
-BlockId output_of(const Step& step) {
-  if (const auto* local = std::get_if<LocalStep>(&step)) return local->outputs[0];
+BlockId overwriting(const Step& step) {
+  if (const auto* local = std::get_if<LocalStep>(&step))
+    return local->outputs[static_cast<std::size_t>(local->node.overwriting)];
   return std::get<CollectiveStep>(step).output;
 }
 
@@ -73,7 +74,7 @@ MemoryPlan plan_memory(const Program& program, const std::vector<std::size_t>& w
     const Step& step = program.steps[static_cast<std::size_t>(i)];
     const BlockId from = overwritten(step);
     if (from < 0) continue;
-    const BlockId to = output_of(step);
+    const BlockId to = overwriting(step);
     const Block &source = program.blocks[static_cast<std::size_t>(from)],
                 &target = program.blocks[static_cast<std::size_t>(to)];
     BlockLife& life = plan.lives[static_cast<std::size_t>(from)];

@@ -1,8 +1,8 @@
 // Layer norm forwards: the ops of a row that may be split (ops/definitions/layer_norm.cpp), and the whole of it at
 // once,
 //   layer_norm_fused   x, weight, bias [, residual] -> y, sum, squares [, x + residual]
-// which reads x (and the residual) once: rows stand in registers from the sum to the output. y may take the memory of
-// either.
+// which reads x (and the residual) once: rows stand in registers from the sum to the output. The sum may take the
+// memory of either.
 #include "ops/cuda/layer_norm.h"
 
 namespace ctrain::cuda {

@@ -5,8 +5,8 @@
 //   cross_entropy_fused     x, labels -> nll, m, e (, correct)
 //   layer_norm_fused        x, weight, bias [, residual] -> y, sum, squares [, x + residual]
 //   layer_norm_grad_fused   dy, x, sum, squares, weight [, residual's gradient] -> dx, dweight, dbias
-// With a residual, it is x + residual that becomes normal; and dx has its gradient added. y may take the memory of x,
-// dx that of dy or the residual's gradient, so that they are written last.
+// With a residual, it is x + residual that becomes normal; and dx has its gradient added. x + residual may take the
+// memory of either, dx that of dy or the residual's gradient, so that it is written last.
 #include "memory/error.h"
 #include "ops/composition.h"
 #include "ops/fused_products.h"

@@ -21,9 +21,10 @@ void fuse_forward(ProgramEditor& editor, std::size_t i) {
   const auto position = static_cast<std::size_t>(editor.writer(in[0]));
   if (editor.readers(in[0]).front() < i || !are_in_one_segment(editor.program(), position, i)) return;
   BlockId x = add->inputs[0], residual = add->inputs[1];
-  // The residual is needed longer, as a rule: y may take the memory of what is not.
+  // The residual is needed longer, as a rule: the sum, which is too, may take the memory of what is not.
   if (editor.is_kept(x) || editor.readers(x).back() > i) std::swap(x, residual);
   norm.node.overwrites = 0;
+  norm.node.overwriting = 3;
   editor.remove(position);
   editor.replace(i, norm.node.op, {x, in[1], in[2], residual}, {out[0], out[1], out[2], in[0]});
 }

@@ -34,7 +34,8 @@ struct FusedCase {
   std::string op;
   Extents extents;
   std::vector<Names> inputs, outputs;
-  std::vector<int> overwrites = {};  // operands whose memory output 0 may take
+  std::vector<int> overwrites = {};  // operands whose memory an output may take,
+  std::size_t overwriting = 0;       // this one
 };
 
 std::vector<FusedCase> fused_cases();

@@ -150,7 +150,10 @@ TEST_CASE("fused kernels agree with the composition of their parts") {
       for (const int operand : fused.overwrites) {
         LocalNode over = node;
         over.overwrites = operand;
-        CHECK(NodeRunner(over, {operand}, tested.how).run(inputs) == outputs);
+        over.overwriting = static_cast<int>(fused.overwriting);
+        std::vector<int> in_place(fused.overwriting, -1);
+        in_place.push_back(operand);
+        CHECK(NodeRunner(over, in_place, tested.how).run(inputs) == outputs);
       }
     }
 }

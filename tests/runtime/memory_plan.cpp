@@ -19,13 +19,15 @@ struct Range {
 
 struct Touched {
   std::vector<BlockId> inputs, outputs;
-  bool in_place = false;  // the output may stand where an input does
+  bool in_place = false;  // an output may stand where an input does
+  std::size_t overwriting = 0;
 };
 
 Touched touched(const Step& step) {
   Touched result;
   if (const auto* local = std::get_if<LocalStep>(&step)) {
-    result = {local->inputs, local->outputs, local->node.overwrites >= 0};
+    result = {local->inputs, local->outputs, local->node.overwrites >= 0,
+              static_cast<std::size_t>(local->node.overwriting)};
     if (local->node.accumulate) result.inputs.push_back(local->outputs[0]);
   } else if (const auto* copy = std::get_if<CopyStep>(&step)) {
     result = {{copy->input}, {copy->output}, false};
@@ -73,7 +75,7 @@ int count_clobbered(const CompiledProgram& compiled) {
       const bool live = written[static_cast<std::size_t>(id)] < i && last_read[static_cast<std::size_t>(id)] >= i;
       if (own || !live) continue;
       for (std::size_t w = 0; w < writes.size(); ++w) {
-        const bool allowed = step.in_place && read_here && w == 0 && writes[0].begin == range(id).begin;
+        const bool allowed = step.in_place && read_here && w == step.overwriting && writes[w].begin == range(id).begin;
         hits += writes[w].overlaps(range(id)) && !allowed;
       }
     }

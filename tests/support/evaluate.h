@@ -55,6 +55,7 @@ class NodeRunner {
  public:
   NodeRunner(const Node& node, const Evaluation& how, const Block& block = {})
       : NodeRunner(local_node(node, how, block), node.op->in_place, how) {}
+  // in_place: the operands that outputs overwrite, from the first output on; -1: none.
   NodeRunner(const LocalNode& local, const std::vector<int>& in_place, const Evaluation& how)
       : device_(device_of(how.backend)),
         stream_(device_.make_stream()),
@@ -65,8 +66,9 @@ class NodeRunner {
     for (const Operand& operand : local.inputs)
       inputs_.push_back(std::make_shared<OperandMemory>(operand, device_, *stream_));
     for (std::size_t i = 0; i < local.outputs.size(); ++i)
-      outputs_.push_back(i < in_place.size() ? inputs_[static_cast<std::size_t>(in_place[i])]
-                                             : std::make_shared<OperandMemory>(local.outputs[i], device_, *stream_));
+      outputs_.push_back(i < in_place.size() && in_place[i] >= 0
+                             ? inputs_[static_cast<std::size_t>(in_place[i])]
+                             : std::make_shared<OperandMemory>(local.outputs[i], device_, *stream_));
     for (const auto& memory : inputs_) input_pointers_.push_back(memory->data());
     for (const auto& memory : outputs_) output_pointers_.push_back(memory->data());
   }

@@ -46,7 +46,7 @@ TEST_CASE("A layer norm's outputs take the memory of residuals that die there", 
   const MemoryPlan plan = plan_memory(program, {});
   const auto offset = [&](BlockId id) { return plan.block_offsets[static_cast<std::size_t>(id)]; };
   for (const LocalStep* norm : steps_of(program, "layer_norm_fused", 4))  // the branch's end: nobody else wants it
-    CHECK(offset(norm->outputs[0]) == offset(norm->inputs[0]));
+    CHECK(offset(norm->outputs[3]) == offset(norm->inputs[0]));
   for (const LocalStep* grad : steps_of(program, "layer_norm_grad_fused", 6))
     CHECK(offset(grad->outputs[0]) == offset(grad->inputs[5]));
   for (const LocalStep* grad : steps_of(program, "layer_norm_grad_fused", 5))
