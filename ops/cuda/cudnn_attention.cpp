@@ -18,6 +18,7 @@
 #include "memory/arena_planner.h"
 #include "memory/cuda/check.h"
 #include "ops/cuda/cudnn_graph.h"
+#include "ops/cuda/library_query.h"
 
 namespace ctrain::cuda {
 namespace {
@@ -203,6 +204,26 @@ std::optional<AttentionShape> part_of(AttentionShape shape) {
   return score_bytes(shape) <= most_scores ? std::optional(shape) : std::nullopt;
 }
 
+constexpr std::int64_t beside_scores = 64 << 10;  // bytes
+
+// Bytes of workspace that a plan may have.
+std::int64_t workspace_of(const AttentionShape& shape, bool gradient) {
+  return align_up(beside_scores + (gradient ? score_bytes(shape) : 0));
+}
+
+// For the current GPU; nothing where cuDNN has none that gives the same bits twice. From capability 10 on its own
+// choice for the gradient may add up in any order.
+std::optional<CudnnPlan> plan_of(const AttentionShape& shape, bool gradient) {
+  int device = 0, capability = 0;
+  check(cudaGetDevice(&device), "cudaGetDevice");
+  check(cudaDeviceGetAttribute(&capability, cudaDevAttrComputeCapabilityMajor, device), "cudaDeviceGetAttribute");
+  if (capability < 8 || (gradient && capability > 9)) return std::nullopt;
+  if (static_cast<std::int64_t>(cudnnGetVersion()) < oldest_version) return std::nullopt;
+  const VendorCall vendor;
+  const AttentionGraph graph = gradient ? backward_graph(shape) : forward_graph(shape);
+  return graph.plan(current_cudnn_device(), workspace_of(shape, gradient));
+}
+
 class CudnnAttention {
  public:
   CudnnAttention(const LocalNode& node, const AttentionShape& whole, const AttentionShape& part,
@@ -218,7 +239,7 @@ class CudnnAttention {
   // Of a plan, and behind it what a backward graph keeps of its rows.
   [[nodiscard]] std::size_t workspace() const {
     const std::int64_t rows = part_.batch * part_.heads * part_.tokens * static_cast<std::int64_t>(sizeof(float));
-    return static_cast<std::size_t>(plan_workspace() + (gradient_ ? rows : 0));
+    return static_cast<std::size_t>(workspace_of(part_, gradient_) + (gradient_ ? rows : 0));
   }
 
   void run(const Invocation& call) {
@@ -234,26 +255,13 @@ class CudnnAttention {
 
  private:
   static constexpr std::size_t most_pointers = 13;
-  static constexpr std::int64_t beside_scores = 64 << 10;  // bytes
 
-  [[nodiscard]] std::int64_t plan_workspace() const {
-    return align_up(beside_scores + (gradient_ ? score_bytes(part_) : 0));
-  }
-
-  // From capability 10 on the library's own choice for the gradient may add up in any order.
   void choose(const Invocation& call) {
     chosen_ = true;
-    int device = 0, capability = 0;
-    check(cudaGetDevice(&device), "cudaGetDevice");
-    check(cudaDeviceGetAttribute(&capability, cudaDevAttrComputeCapabilityMajor, device), "cudaDeviceGetAttribute");
-    if (capability < 8 || (gradient_ && capability > 9)) return;
-    if (static_cast<std::int64_t>(cudnnGetVersion()) < oldest_version) return;
     for (const auto& operands : {call.inputs, call.outputs})
       for (void* operand : operands)
         if (reinterpret_cast<std::uintptr_t>(operand) % 16 != 0) return;
-    const VendorCall vendor;
-    const AttentionGraph graph = gradient_ ? backward_graph(part_) : forward_graph(part_);
-    plan_ = graph.plan(current_cudnn_device(), plan_workspace());
+    plan_ = plan_of(part_, gradient_);
   }
 
   // In the order of the graph's operands, for the part that begins at these indices.
@@ -267,7 +275,7 @@ class CudnnAttention {
     const auto statistic = [&](void* lse) { return static_cast<float*>(lse) + (b * whole_.heads + n) * whole_.tokens; };
     void *qkv = call.inputs[0], *q = packed(qkv, 0), *k = packed(qkv, 1), *v = packed(qkv, 2);
     if (gradient_) {
-      void *dqkv = call.outputs[0], *delta = static_cast<std::byte*>(call.workspace) + plan_workspace();
+      void *dqkv = call.outputs[0], *delta = static_cast<std::byte*>(call.workspace) + workspace_of(part_, gradient_);
       pointers_ = {q,       k,     v,     output(call.inputs[1]), statistic(call.inputs[2]), output(call.inputs[3]),
                    &scale_, &one_, delta, packed(dqkv, 0),        packed(dqkv, 1),           packed(dqkv, 2)};
     } else {
@@ -285,11 +293,21 @@ class CudnnAttention {
   std::vector<void*> pointers_;
 };
 
+// What one run of a plan takes of the whole block, where cuDNN's graphs mean what the node means.
+std::optional<AttentionShape> part_of(const LocalNode& node) {
+  const std::optional<AttentionShape> whole = shape_of(node);
+  return whole && is_gradient(node) ? part_of(*whole) : whole;
+}
+
+const Registration<LibraryQuery> query("cudnn", [](const LocalNode& node) {
+  const std::optional<AttentionShape> part = part_of(node);
+  return part && plan_of(*part, is_gradient(node));
+});
+
 }  // namespace
 
 Kernel prefer_cudnn(const LocalNode& node, const Kernel& otherwise) {
-  const std::optional<AttentionShape> whole = shape_of(node);
-  const std::optional<AttentionShape> part = whole && is_gradient(node) ? part_of(*whole) : whole;
+  const std::optional<AttentionShape> whole = shape_of(node), part = part_of(node);
   if (!part) return otherwise;
   const auto shared = std::make_shared<CudnnAttention>(node, *whole, *part, otherwise);
   return {[shared](const Invocation& call) { shared->run(call); }, std::max(shared->workspace(), otherwise.workspace)};

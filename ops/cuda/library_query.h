@@ -1,4 +1,4 @@
-// Which products a library takes whole: for tests and figures, in builds with and without CUDA.
+// What a library takes whole: for tests and figures, in builds with and without CUDA.
 #pragma once
 
 #include <functional>
@@ -8,8 +8,8 @@
 
 namespace ctrain::cuda {
 
-// Does the library run this product, with all that was fused to it, as one? Asks the current GPU. Registered by the
-// name of the library: "cublasLt".
+// Does the library run this node as one: a product with all that was fused to it ("cublasLt"), or attention ("cudnn")?
+// Asks the current GPU. Registered by the name of the library.
 using LibraryQuery = std::function<bool(const LocalNode& node)>;
 
 }  // namespace ctrain::cuda
