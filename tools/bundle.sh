@@ -10,6 +10,12 @@
 # processor.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
+case ${1:-} in
+  -*)
+    echo "bundle.sh: '$1': unknown option; expected the archive's path, or nothing" >&2
+    exit 2
+    ;;
+esac
 archive=$(realpath -m "${1:-build/ctrain-bundle.tar.xz}")
 build=build/bundle
 targets=(ctrain bench_step bench_operations test_ops test_equality)
