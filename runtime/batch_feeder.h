@@ -15,7 +15,8 @@ namespace ctrain {
 
 class BatchFeeder {
  public:
-  // `bytes`: of the largest program's feeds; 0 on the CPU. `on` outlives the feeder.
+  // `bytes`: of the largest program's feeds; 0 on the CPU, and on a stage of a pipeline that is fed nothing. `on`
+  // outlives the feeder.
   BatchFeeder(RankDevice& on, std::int64_t bytes);
 
   [[nodiscard]] bool works_ahead() const { return uploads_ != nullptr; }
@@ -26,7 +27,8 @@ class BatchFeeder {
   void bring(const Program& program, const Batch& batch);
 
   // Enqueues on the compute stream what fills the feed blocks of the executor's program. A batch that was not brought
-  // just before is brought now.
+  // just before is brought now; it is known by its address, so that a batch that was brought must not change until
+  // then.
   void feed(const Executor& executor, const Batch& batch);
 
  private:

@@ -230,8 +230,9 @@ Totals evaluate_split(Rank& rank, Loader& loader, std::int64_t label_bytes) {
   totals.bytes = label_bytes;
   loader.seek(0, 0);
   const std::int64_t steps = loader.steps_per_epoch();
+  const Rank::NextBatch next = [&] { return loader.peek(); };
   for (std::int64_t step = 0; step < steps; ++step)
-    totals.add(rank.evaluate(loader.next(), [&] { return step + 1 == steps ? nullptr : loader.peek(); }));
+    totals.add(rank.evaluate(loader.next(), step + 1 == steps ? Rank::NextBatch() : next));
   return totals;
 }
 

@@ -165,7 +165,8 @@ fi
 
 sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2>/dev/null)
 if [ -n "$sanitizer" ]; then
-  table="every kernel agrees with the fp64 reference and allocates nothing"
+  table="every kernel agrees with the fp64 reference and allocates nothing,fused kernels agree*,the fused cross-entropy*"
+  table+=",CUDA's gradients of a layer norm of more rows*,CUDA's kernels give each tensor of a list*,a device copies along strides*"
   for tool in memcheck racecheck; do
     check "1. compute-sanitizer $tool on the op table" $tool 100 "$sanitizer" --tool $tool --error-exitcode 9 --target-processes all \
       --report-api-errors no "$tests/test_ops" "$table"

@@ -1,7 +1,5 @@
 // What a fusion makes of several ops, composed of the kernels of its parts. They are no ops of the logical graph. What
 // it makes of products: ops/fused_products.h.
-//   layer_norm_fused        x, weight, bias -> y, sum, squares
-//   layer_norm_grad_fused   dy, x, sum, squares, weight -> dx, dweight, dbias
 //   cross_entropy_fused     x, labels -> nll, m, e (, correct)
 //   layer_norm_fused        x, weight, bias [, residual] -> y, sum, squares [, x + residual]
 //   layer_norm_grad_fused   dy, x, sum, squares, weight [, residual's gradient] -> dx, dweight, dbias

@@ -8,18 +8,13 @@
 namespace ctrain {
 namespace {
 
-// Nothing moves from one instruction of a pipeline to another.
-bool are_in_one_segment(const Program& program, std::size_t a, std::size_t b) {
-  return &program.segment_of(a) == &program.segment_of(b);
-}
-
 void fuse_forward(ProgramEditor& editor, std::size_t i) {
   LocalStep& norm = *editor.local(i);
   const std::vector<BlockId> in = norm.inputs, out = norm.outputs;  // x, weight, bias; y, sum, squares
   const LocalStep* add = editor.producer(in[0], "add");
   if (in.size() != 3 || add == nullptr || add->inputs.size() != 2) return;
   const auto position = static_cast<std::size_t>(editor.writer(in[0]));
-  if (editor.readers(in[0]).front() < i || !are_in_one_segment(editor.program(), position, i)) return;
+  if (editor.readers(in[0]).front() < i || !editor.same_segment(position, i)) return;
   BlockId x = add->inputs[0], residual = add->inputs[1];
   // The residual is needed longer, as a rule: the sum, which is too, may take the memory of what is not.
   if (editor.is_kept(x) || editor.readers(x).back() > i) std::swap(x, residual);
@@ -35,7 +30,7 @@ void fuse_backward(ProgramEditor& editor, std::size_t i) {
   const std::vector<std::size_t> readers = editor.readers(out[0]);
   if (in.size() != 5 || editor.is_kept(out[0]) || readers.size() != 1) return;
   const LocalStep* add = editor.local(readers[0], "add");
-  if (add == nullptr || add->inputs.size() != 2 || !are_in_one_segment(editor.program(), i, readers[0])) return;
+  if (add == nullptr || add->inputs.size() != 2 || !editor.same_segment(i, readers[0])) return;
   const BlockId residual = add->inputs[add->inputs[0] == out[0] ? 1 : 0];
   if (const std::ptrdiff_t writer = editor.writer(residual); writer < 0 || writer > static_cast<std::ptrdiff_t>(i))
     return;

@@ -41,7 +41,10 @@ def check(folder, model, config, layers):
     (folder / "config.yaml").write_text(config)
     ours, peer = folder / f"{model}.jsonl", folder / "peer.jsonl"
     ours.write_text(subprocess.run([bench, folder / "config.yaml", "1", "2"], check=True, text=True, capture_output=True).stdout)
-    rows = kernel_table.rows_of(kernel_table.read(ours))
+    operations = kernel_table.read(ours)
+    rows = kernel_table.rows_of(operations)
+    placed = [json.dumps(o, sort_keys=True) for row in rows for o in row.operations]
+    assert sorted(placed) == sorted(json.dumps(o, sort_keys=True) for o in operations), "an operation without a row, or with two"
     assert all(row.ours > 0 for row in rows if row.make), [row.name for row in rows]
     compared = [row for row in rows if row.make]
     kinds = {row.kind for row in compared}

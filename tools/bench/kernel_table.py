@@ -108,7 +108,7 @@ def layer_norm_row(o):
 
 
 def cross_entropy_row(operations):
-    logits = operations[-1]["inputs"][0]
+    logits = next(o for o in operations if "cross_entropy" in o["op"])["inputs"][0]
     rows, classes = prod(logits["shape"][:-1]), logits["shape"][-1]
 
     def make(t):
@@ -157,8 +157,7 @@ def rows_of(operations):
                 row = Row(f"{o['op']}{', many' if len(o['inputs']) > 8 else ''}  {shapes} {o['inputs'][0]['dtype']}")
             row.operations = [o]
             (rest if row.make is None else compared).append(row)
-    logits = [o for o in losses if "cross_entropy" in o["op"]]
-    if logits: compared.append(cross_entropy_row([o for o in losses if o not in logits] + logits[:1]))
+    if any("cross_entropy" in o["op"] for o in losses): compared.append(cross_entropy_row(losses))
     if updates: compared.append(optimizer_row(updates))
     return compared + rest
 

@@ -1,10 +1,9 @@
 // bench_step CONFIG [cuda | threads] [steps]: trains the configuration on one rank, on one batch that stays the same
-// (and comes from the host again for every step),
-// and prints the median rate of a step, the share of the measured matmul rate that its products and attention reach
-// (FLOPs from the graph), memory as planned and as measured, and a table of its operations by shape.
-// A product of 2048^3 (8192^3 on a GPU) in the step's element type is timed in the same process, before and after, and
-// the better one counts; so is a copy of 256 MiB (1 GiB) within memory, read and written. On a GPU only after, so that
-// what libraries take there is measured as memory of the run.
+// (and comes from the host again for every step), and prints the median rate of a step, the share of the measured
+// matmul rate that its products and attention reach (FLOPs from the graph), memory as planned and as measured, and a
+// table of its operations by shape. A product of 2048^3 (8192^3 on a GPU) in the step's element type is timed in the
+// same process, before and after, and the better one counts; so is a copy of 256 MiB (1 GiB) within memory, read and
+// written. On a GPU only after, so that what libraries take there is measured as memory of the run.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <omp.h>
