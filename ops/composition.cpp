@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "memory/arena_planner.h"
 #include "memory/error.h"
 
 namespace ctrain {
@@ -11,7 +12,7 @@ namespace {
 
 constexpr std::size_t most = 16;  // operands, so that a run needs no memory of its own
 
-std::size_t aligned(std::size_t bytes) { return (bytes + 255) / 256 * 256; }
+std::size_t aligned(std::size_t bytes) { return static_cast<std::size_t>(align_up(static_cast<std::int64_t>(bytes))); }
 
 }  // namespace
 

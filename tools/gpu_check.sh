@@ -168,11 +168,11 @@ if [ -n "$sanitizer" ]; then
   table="every kernel agrees with the fp64 reference and allocates nothing,fused kernels agree*,the fused cross-entropy*"
   table+=",CUDA's gradients of a layer norm of more rows*,CUDA's kernels give each tensor of a list*,a device copies along strides*"
   for tool in memcheck racecheck; do
-    check "1. compute-sanitizer $tool on the op table" $tool 100 "$sanitizer" --tool $tool --error-exitcode 9 --target-processes all \
+    check "1. compute-sanitizer $tool on ops, fused ops and lists" $tool 100 "$sanitizer" --tool $tool --error-exitcode 9 --target-processes all \
       --report-api-errors no "$tests/test_ops" "$table"
   done
 else
-  row skipped - "1. compute-sanitizer on the op table" "compute-sanitizer is missing"
+  row skipped - "1. compute-sanitizer on ops, fused ops and lists" "compute-sanitizer is missing"
 fi
 
 echo

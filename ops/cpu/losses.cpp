@@ -114,7 +114,7 @@ Kernel cross_entropy(const LocalNode& node) {
 
 // x, m, e, labels, count -> dx
 void row_gradient(const ClassRows& rows, const Invocation& call, std::int64_t row) {
-  const float* x = call.in<float>(0) + row * rows.width;
+  const float* x = logits(rows, call, row);
   float* dx = call.out<float>() + row * rows.width;
   const std::int32_t label = call.in<std::int32_t>(3)[row];
   if (label < 0) {

@@ -16,7 +16,6 @@ class ProgramEditor {
   explicit ProgramEditor(Program& program);
 
   [[nodiscard]] std::size_t size() const { return program_.steps.size(); }
-  [[nodiscard]] const Program& program() const { return program_; }
   // The step at this position, where it is a local one that still stands; else nullptr. With an op: where it is of
   // that.
   [[nodiscard]] LocalStep* local(std::size_t i);

@@ -25,10 +25,9 @@ class List {
       : editor_(editor), place_(place), limit_(editor.first_dependent(i)), steps_{i} {}
 
   [[nodiscard]] bool takes(std::size_t i) const {
-    const Program& program = editor_.program();
     const LocalNode &node = editor_.local(i)->node, &first = editor_.local(steps_[0])->node;
     return node.attributes.items() == first.attributes.items() && types(node) == types(first) &&
-           program.segment_of(i).first == program.segment_of(steps_[0]).first &&
+           editor_.same_segment(i, steps_[0]) &&
            (place_ == Place::last ? i < limit_ : editor_.last_dependency(i) < static_cast<std::ptrdiff_t>(steps_[0]));
   }
   void add(std::size_t i) {
